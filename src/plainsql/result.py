@@ -1,0 +1,370 @@
+"""What a statement gave back: Result, and its views ScalarResult and MappingResult.
+
+Floor 2: everything is in memory already, so there is no async twin and nothing to wait for.
+Rows flow raw tuple → unit (a Row, or one value) → distinct → what the caller sees; a view draws
+from the iterator of its Result, so a row is given out once, whoever asks.  `shaped`, `Distinct`,
+`pick`, `only` and `only_or_none` are the decisions that the streams share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+
+from .errors import ArgumentError, MultipleResultsFound, NoResultFound, ResultError
+from .row import Keys, Row, RowMapping, position, row_class
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+T = TypeVar("T")
+R = TypeVar("R", bound=tuple[Any, ...])
+
+Raw = tuple[Any, ...]
+Strategy = Callable[[Any], Any]
+
+_FIRST_COLUMN = itemgetter(0)
+
+
+class Distinct:
+    """Drop what was given out before; `strategy` turns a row or value into what must differ."""
+
+    __slots__ = ("_seen", "_strategy")
+
+    def __init__(self, strategy: Strategy | None) -> None:
+        self._seen: set[Any] = set()
+        self._strategy = strategy
+
+    def afresh(self) -> Distinct:
+        """Return the same filter with nothing seen yet."""
+        return Distinct(self._strategy)
+
+    def among(self, units: Iterable[T]) -> Iterator[T]:
+        """Yield those of `units` that were not seen before; take no more than is asked for."""
+        strategy = self._strategy
+        for unit in units:
+            if self._is_new(unit if strategy is None else strategy(unit)):
+                yield unit
+
+    def _is_new(self, mark: object) -> bool:
+        try:
+            if mark in self._seen:
+                return False
+            self._seen.add(mark)
+        except TypeError as exc:
+            raise ResultError(
+                f"unique() can not compare the rows: {exc}; "
+                "give it a strategy, a callable that turns a row into something hashable"
+            ) from exc
+        return True
+
+
+def shaped(
+    rows: Iterator[Raw],
+    unit: Callable[[Raw], Any],
+    unique: Distinct | None,
+    wrap: Callable[[Any], Any] | None,
+) -> Iterator[Any]:
+    """Turn raw rows lazily into what the caller sees."""
+    units: Iterator[Any] = map(unit, rows)
+    if unique is not None:
+        units = unique.among(units)
+    return units if wrap is None else map(wrap, units)
+
+
+def pick(cls: type[Row], indexes: tuple[int, ...] | None) -> Callable[[Raw], Row]:
+    """Return what makes a row of class `cls` from the columns at `indexes` of a raw row."""
+    if indexes is None:
+        return cls
+    return lambda raw: cls([raw[at] for at in indexes])
+
+
+def only(units: Iterator[T]) -> T:
+    """Return the only one of `units`; raise if there is none or a second one."""
+    for unit in units:
+        _refuse_second(units)
+        return unit
+    raise NoResultFound(
+        "no row was found where one is required; "
+        "one_or_none() or scalar_one_or_none() give None instead"
+    )
+
+
+def only_or_none(units: Iterator[T]) -> T | None:
+    """Return the only one of `units` or None; raise if there is a second one."""
+    for unit in units:
+        _refuse_second(units)
+        return unit
+    return None
+
+
+def _refuse_second(units: Iterator[object]) -> None:
+    for _ in units:
+        raise MultipleResultsFound(
+            "more than one row was found where at most one is expected; "
+            "first() or scalar() take the first, all() takes every row"
+        )
+
+
+def batch_size(size: int) -> int:
+    """Return `size`, refusing what is no number of rows."""
+    if size < 1:
+        raise ArgumentError(f"the number of rows must be at least 1, not {size}")
+    return size
+
+
+class _Fetch(Generic[T]):
+    """The fetch methods.  A Result has its own rows; a view has `_home`, the Result it shows."""
+
+    __slots__ = ("_batch", "_home", "_indexes", "_row_class", "_rows", "_unique", "_unit")
+
+    _wrap: ClassVar[type[RowMapping] | None] = None
+
+    _home: Result[Any] | None
+    _rows: Iterator[Raw] | None
+    _row_class: type[Row] | None
+    _indexes: tuple[int, ...] | None
+    _unit: Callable[[Raw], Any] | None
+    _unique: Distinct | None
+    _batch: int
+
+    def _left(self) -> Iterator[T]:
+        """Return what was not fetched yet, lazily, or raise."""
+        rows = self._rows if self._home is None else self._home._rows
+        unit = self._unit
+        if rows is None or unit is None:
+            raise self._refusal()
+        if self._unique is None and self._wrap is None:
+            return map(unit, rows)
+        return shaped(rows, unit, self._unique, self._wrap)
+
+    def _refusal(self) -> ResultError:
+        if self._unit is None:
+            return ResultError(
+                "this result has no rows: the statement returned none; "
+                "rowcount tells how many it changed, RETURNING returns them where the database can"
+            )
+        return ResultError(
+            "this result is closed: first(), one(), scalar(), close() and the like end it; "
+            "fetch the rows before"
+        )
+
+    def all(self) -> list[T]:
+        """Return all rows that are left; a second call returns an empty list."""
+        return list(self._left())
+
+    def fetchall(self) -> list[T]:
+        """Return all rows that are left, as `all()`."""
+        return list(self._left())
+
+    def first(self) -> T | None:
+        """Return the first row, or None if there is none, and close the result."""
+        units = self._left()
+        self.close()
+        return next(units, None)
+
+    def one(self) -> T:
+        """Return the only row and close the result; raise if there is none or a second one."""
+        units = self._left()
+        self.close()
+        return only(units)
+
+    def one_or_none(self) -> T | None:
+        """Return the only row, or None, and close the result; raise if there is a second one."""
+        units = self._left()
+        self.close()
+        return only_or_none(units)
+
+    def fetchmany(self, size: int | None = None) -> list[T]:
+        """Return the next `size` rows or what is left; by default what `yield_per` said, or 1."""
+        return list(islice(self._left(), self._batch if size is None else batch_size(size)))
+
+    def partitions(self, size: int | None = None) -> Iterator[list[T]]:
+        """Iterate over lists of `size` rows; by default what `yield_per` said, or 1."""
+        size = self._batch if size is None else batch_size(size)
+        return iter(lambda: list(islice(self._left(), size)), [])
+
+    def yield_per(self, num: int) -> Self:
+        """Let `partitions` and `fetchmany` give `num` rows at a time; all are in memory already."""
+        self._batch = batch_size(num)
+        return self
+
+    def unique(self, strategy: Strategy | None = None) -> Self:
+        """Give out equal rows once.
+
+        `strategy` takes a row (or a value, of a ScalarResult) and returns what must differ.
+        """
+        self._unique = Distinct(strategy)
+        return self
+
+    def close(self) -> None:
+        """Drop the rows that are left; fetching then raises ResultError."""
+        home = self if self._home is None else self._home
+        home._rows = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the result was closed."""
+        home = self if self._home is None else self._home
+        return home._rows is None
+
+    def __iter__(self) -> Iterator[T]:
+        return self._left()
+
+    def __next__(self) -> T:
+        return next(self._left())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Rows(_Fetch[T]):
+    """What Result and MappingResult can and ScalarResult can not: their columns have names."""
+
+    __slots__ = ()
+
+    def fetchone(self) -> T | None:
+        """Return the next row, or None when there is none; do not close the result."""
+        return next(self._left(), None)
+
+    def keys(self) -> Keys:
+        """Return the names of the columns, in order."""
+        return Keys(self._columns()._fields)
+
+    def columns(self, *keys: int | str) -> Self:
+        """Give out these columns only, by name or index, in this order; return the result itself.
+
+        Raises ResultError if there is no such column, AmbiguousColumn if several bear the name.
+        """
+        cls = self._columns()
+        at = [position(cls, key) for key in keys]
+        if self._indexes is not None:
+            self._indexes = tuple([self._indexes[i] for i in at])
+        else:
+            self._indexes = tuple(at)
+        self._row_class = row_class(tuple([cls._fields[i] for i in at]))
+        self._unit = pick(self._row_class, self._indexes)
+        if self._unique is not None:
+            self._unique = self._unique.afresh()
+        return self
+
+    def _columns(self) -> type[Row]:
+        if self._row_class is None:
+            raise self._refusal()
+        return self._row_class
+
+
+class Result(_Rows[R]):
+    """The rows of a statement, all in memory, and what the driver said of it.
+
+    Each row is given out once.  `rowcount` is the driver's, -1 where it does not know; `lastrowid`
+    is the key that an INSERT generated, where the database tells.  Rows stay valid after the
+    connection is released.  `first()`, `one()` and the scalar methods close the result.
+    """
+
+    __slots__ = ("lastrowid", "rowcount")
+
+    def __init__(
+        self,
+        row_class: type[Row] | None,
+        rows: Iterable[Raw],
+        rowcount: int,
+        lastrowid: Any = None,
+    ) -> None:
+        self._home = None
+        self._rows = iter(rows)
+        self._row_class = row_class
+        self._indexes = None
+        self._unit = row_class
+        self._unique = None
+        self._batch = 1
+        self.rowcount = rowcount
+        self.lastrowid = lastrowid
+
+    @property
+    def returns_rows(self) -> bool:
+        """Whether the statement returned rows, be it none."""
+        return self._row_class is not None
+
+    def scalar(self) -> Any:
+        """Return the first column of the first row, or None without a row; close the result."""
+        values = self._values()
+        self.close()
+        return next(values, None)
+
+    def scalar_one(self) -> Any:
+        """Return the first column of the only row; raise if there is none or a second one."""
+        values = self._values()
+        self.close()
+        return only(values)
+
+    def scalar_one_or_none(self) -> Any:
+        """Return the first column of the only row, or None; raise if there is a second row."""
+        values = self._values()
+        self.close()
+        return only_or_none(values)
+
+    def _values(self) -> Iterator[Any]:
+        """Return the first column of what is left; plainly where nothing was asked before."""
+        cls, rows = self._row_class, self._rows
+        if cls is self._unit and cls and cls._fields and self._unique is None and rows is not None:
+            return map(_FIRST_COLUMN, rows)
+        return self.scalars()._left()
+
+    def scalars(self, index: int | str = 0) -> ScalarResult[Any]:
+        """Return a view that gives one column's values instead of rows."""
+        at = position(self._columns(), index)
+        return ScalarResult(self, at if self._indexes is None else self._indexes[at])
+
+    def mappings(self) -> MappingResult:
+        """Return a view that gives each row as a mapping from column name to value."""
+        return MappingResult(self)
+
+    def tuples(self) -> Result[tuple[Any, ...]]:
+        """Return the result itself, its rows typed as plain tuples."""
+        return cast("Result[tuple[Any, ...]]", self)
+
+    def __repr__(self) -> str:
+        if self._row_class is None:
+            return f"<Result: no rows, rowcount {self.rowcount}>"
+        state = "closed, " if self.closed else ""
+        return f"<Result: {state}columns {', '.join(map(repr, self._row_class._fields))}>"
+
+
+class ScalarResult(_Fetch[T]):
+    """One column of a Result, value by value; made by `Result.scalars`."""
+
+    __slots__ = ()
+
+    def __init__(self, home: Result[Any], index: int) -> None:
+        self._home = home
+        self._unit = _FIRST_COLUMN if index == 0 else itemgetter(index)
+        self._unique = None if home._unique is None else home._unique.afresh()
+        self._batch = home._batch
+
+
+class MappingResult(_Rows[RowMapping]):
+    """A Result whose rows are mappings; made by `Result.mappings`."""
+
+    __slots__ = ()
+
+    _wrap = RowMapping
+
+    def __init__(self, home: Result[Any]) -> None:
+        self._home = home
+        self._row_class = home._columns()
+        self._indexes = home._indexes
+        self._unit = home._unit
+        self._unique = None if home._unique is None else home._unique.afresh()
+        self._batch = home._batch
