@@ -8,17 +8,20 @@ from the iterator of its Result, so a row is given out once, whoever asks.  `sha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from .errors import ArgumentError, MultipleResultsFound, NoResultFound, ResultError
-from .row import Keys, Row, RowMapping, position, row_class
+from .row import Keys, RowMapping, position, row_class
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Self
+
+    from .row import Row
 
 T = TypeVar("T")
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -318,7 +321,8 @@ class Result(_Rows[R]):
     def _values(self) -> Iterator[Any]:
         """Return the first column of what is left; plainly where nothing was asked before."""
         cls, rows = self._row_class, self._rows
-        if cls is self._unit and cls and cls._fields and self._unique is None and rows is not None:
+        plain = self._indexes is None and self._unique is None
+        if plain and rows is not None and cls is not None and cls._fields:
             return map(_FIRST_COLUMN, rows)
         return self.scalars()._left()
 

@@ -6,12 +6,15 @@ is `tuple.__new__` and runs no Python code.  `result` builds rows, nobody else n
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from operator import itemgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import AmbiguousColumn, ResultError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 try:
     from collections import _tuplegetter  # type: ignore[attr-defined]
