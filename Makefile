@@ -1,0 +1,38 @@
+# One line per target; each makes what it needs in .venv, and says nothing when that stands already.
+#   make demo [URL=postgresql://…]    the tutorial, on SQLite or wherever the URL leads
+#   make test [ARGS='-k pool']        the tests, on every database that can be found or started
+PYTHON ?= python3
+VENV ?= .venv
+URL ?=
+ARGS ?=
+BIN := $(VENV)/bin
+comma := ,
+EXTRA := $(if $(filter postgres%,$(URL)),$(comma)postgresql)$(if $(filter mysql% mariadb%,$(URL)),$(comma)mysql)
+DATABASES := postgresql://app:pw@127.0.0.1:15432/test mysql://app:pw@127.0.0.1:13306/test mariadb://app:pw@127.0.0.1:13307/test
+
+.PHONY: demo test check sync bench fuzz docs up down matrix clean
+
+demo: $(VENV)/.demo$(EXTRA) ; @$(BIN)/python examples/tutorial.py '$(URL)'
+test: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest $(ARGS)
+sync: $(VENV)/.dev,postgresql,mysql ; $(BIN)/python tools/unasync.py
+bench: $(VENV)/.bench,demo,postgresql,mysql ; $(BIN)/python -m bench $(ARGS)
+fuzz: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+docs: $(VENV)/.dev,postgresql,mysql ; NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+up: ; docker compose up --detach --wait && for url in $(DATABASES); do k=$${url%%:*}; echo "PLAINSQL_TEST_$$(echo $$k | tr a-z A-Z)_URL=$$url"; done >.env.test
+down: ; rm -f .env.test; docker compose down --volumes
+matrix: ; @for v in 3.11 3.12 3.13 3.14; do ! command -v python$$v >/dev/null || $(MAKE) test PYTHON=python$$v VENV=.venv-$$v || exit 1; done
+clean: ; rm -rf .venv .venv-* build dist site .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+check: $(VENV)/.dev,postgresql,mysql docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python tools/unasync.py --check
+	$(BIN)/python -m pytest -q tests/unit/test_floors.py
+
+# $(VENV)/.a,b: plainsql is installed there with the extras a and b
+$(VENV)/.%: pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+$(BIN)/python:
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python's venv module is missing: on Debian, apt-get install python3-venv" >&2; exit 1; }
