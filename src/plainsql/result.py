@@ -6,6 +6,9 @@ from the iterator of its Result, so a row is given out once, whoever asks.  `sha
 `pick`, `only` and `only_or_none` are the decisions that the streams share.
 """
 
+# The classes of this module read each other's private state, nobody else does.
+# ruff: noqa: SLF001
+
 from __future__ import annotations
 
 from collections.abc import Callable

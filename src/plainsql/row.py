@@ -4,6 +4,9 @@ Floor 2.  `row_class` makes one class per tuple of column names; a row is then `
 is `tuple.__new__` and runs no Python code.  `result` builds rows, nobody else needs to.
 """
 
+# The classes of this module read each other's private state, nobody else does.
+# ruff: noqa: SLF001
+
 from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, Mapping, ValuesView
@@ -133,7 +136,9 @@ class Keys(KeysView[str]):
     __hash__ = None  # type: ignore[assignment]
 
 
-class _Values(ValuesView[Any]):
+class Values(ValuesView[Any]):
+    """The values of a row in order, those of equally named columns too."""
+
     __slots__ = ()
     _mapping: RowMapping
 
@@ -144,7 +149,9 @@ class _Values(ValuesView[Any]):
         return value in self._mapping._row
 
 
-class _Items(ItemsView[str, Any]):
+class Items(ItemsView[str, Any]):
+    """The pairs of name and value in order, those of equally named columns too."""
+
     __slots__ = ()
     _mapping: RowMapping
 
@@ -191,11 +198,11 @@ class RowMapping(Mapping[str, Any]):
 
     def values(self) -> ValuesView[Any]:
         """Return the values, in the order of the columns."""
-        return _Values(self)
+        return Values(self)
 
     def items(self) -> ItemsView[str, Any]:
         """Return the pairs of name and value, in the order of the columns."""
-        return _Items(self)
+        return Items(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
