@@ -1,6 +1,7 @@
 # One line per target; each makes what it needs in .venv, and says nothing when that stands already.
 #   make demo [URL=postgresql://…]    the tutorial, on SQLite or wherever the URL leads
 #   make test [ARGS='-k pool']        the tests, on every database that can be found or started
+#   make mark URL=mysql://…           allows the tests to write to that database
 PYTHON ?= python3
 VENV ?= .venv
 URL ?=
@@ -10,9 +11,9 @@ comma := ,
 EXTRA := $(if $(filter postgres%,$(URL)),$(comma)postgresql)$(if $(filter mysql% mariadb%,$(URL)),$(comma)mysql)
 DATABASES := postgresql://app:pw@127.0.0.1:15432/test mysql://app:pw@127.0.0.1:13306/test mariadb://app:pw@127.0.0.1:13307/test
 
-.PHONY: demo test check sync bench fuzz docs up down matrix clean
+.PHONY: demo test check sync bench fuzz docs up down mark matrix clean
 
-demo: $(VENV)/.demo$(EXTRA) ; @$(BIN)/python examples/tutorial.py '$(URL)'
+demo: $(VENV)/.demo$(EXTRA) ; @$(BIN)/python examples/tutorial.py $(if $(URL),'$(URL)')
 test: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest $(ARGS)
 sync: $(VENV)/.dev,postgresql,mysql ; $(BIN)/python tools/unasync.py
 bench: $(VENV)/.bench,demo,postgresql,mysql ; $(BIN)/python -m bench $(ARGS)
@@ -20,6 +21,7 @@ fuzz: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest -m hypothesis --h
 docs: $(VENV)/.dev,postgresql,mysql ; NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 up: ; docker compose up --detach --wait && for url in $(DATABASES); do k=$${url%%:*}; echo "PLAINSQL_TEST_$$(echo $$k | tr a-z A-Z)_URL=$$url"; done >.env.test
 down: ; rm -f .env.test; docker compose down --volumes
+mark: $(VENV)/.test,postgresql,mysql ; @$(BIN)/python -m tests.servers mark '$(URL)'
 matrix: ; @for v in 3.11 3.12 3.13 3.14; do ! command -v python$$v >/dev/null || $(MAKE) test PYTHON=python$$v VENV=.venv-$$v || exit 1; done
 clean: ; rm -rf .venv .venv-* build dist site .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 

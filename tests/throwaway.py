@@ -215,7 +215,8 @@ def _start_mysql() -> Server:
     with _nest("mysql") as nest:
         data = f"--datadir={nest.path / 'data'}"
         nest.run(mysqld, "--no-defaults", "--initialize-insecure", data)
-        return _serve("mysql", nest, [mysqld, *_options(nest), "--mysqlx=OFF"], _answers)
+        only_mysql = ("--mysqlx=OFF", "--secure-file-priv=NULL")
+        return _serve("mysql", nest, [mysqld, *_options(nest), *only_mysql], _answers)
 
 
 def _options(nest: Nest) -> list[str]:

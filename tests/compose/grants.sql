@@ -1,0 +1,2 @@
+-- MySQL and MariaDB: some tests look at other sessions or end them
+GRANT ALL ON *.* TO app@'%' WITH GRANT OPTION;
