@@ -284,12 +284,12 @@ class Result(_Rows[R]):
     def __init__(
         self,
         row_class: type[Row] | None,
-        rows: Iterable[Raw],
+        rows: Iterable[Raw] | None,
         rowcount: int,
         lastrowid: Any = None,
     ) -> None:
         self._home = None
-        self._rows = iter(rows)
+        self._rows = iter(rows or ())
         self._row_class = row_class
         self._indexes = None
         self._unit = row_class
