@@ -1,0 +1,611 @@
+"""Reads SQL text as a server's lexer does, and tells where its `:name` parameters stand.
+
+`LexicalRules` says, as data, what a server takes for a literal, an identifier or a comment; `scan`
+reads one text by them.  Nothing is rendered here and no byte is changed: `plainsql.statement` does
+that.  Floor 1: imports `errors` only; dialects own their rules.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from .errors import SQLTextError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Handler = Callable[["_Scanner", re.Match[str]], int]
+
+# Every server reads non-ASCII characters as parts of identifiers, so the classes are written as
+# all but some ASCII.
+_BLANKS = " \t\n\r\f\v"
+_WORD = r"[^\x00-#%-/:-@\[-^`{-\x7f]"  # within an identifier: letters, digits, `_`, `$`
+_WORD_OR_COLON = r"[^\x00-#%-/;-@\[-^`{-\x7f]"
+_START = r"[^\x00-@\[-^`{-\x7f]"  # begins a name or a dollar tag: letters, `_`
+_NEXT = r"[^\x00-/:-@\[-^`{-\x7f]"  # continues one: letters, digits, `_`
+
+_WORD_CHARACTER = re.compile(_WORD)
+_HEAD = re.compile(rf"[{_BLANKS}(;]*+([A-Za-z_][A-Za-z0-9_]*+)?")
+_CLOSING_PARENTHESIS = re.compile(rf"[{_BLANKS}]*+\)")
+_NESTED_COMMENT = re.compile(r"/\*|\*/")
+_CONTINUATION = re.compile(  # what stands between two pieces of one PostgreSQL literal
+    r"(?:[ \t\f\v]++|--[^\r\n]*+)*[\r\n](?:[ \t\r\n\f\v]++|--[^\r\n]*+[\r\n])*'"
+)
+_BODY = {  # statements that may hold others: their semicolons do not end them
+    "CREATE": re.compile(r"\bBEGIN\b", re.IGNORECASE),
+    "ALTER": re.compile(r"\bBEGIN\b", re.IGNORECASE),
+    "BEGIN": re.compile(r"\bBEGIN\s++NOT\s++ATOMIC\b", re.IGNORECASE),
+}
+
+
+class LexicalRules:
+    """State how a server reads SQL text; frozen and hashable, the defaults are standard SQL.
+
+    `strings` lists the characters that open a string literal, `backslash_escapes` tells whether a
+    backslash escapes in them; after `escape_prefix` (as in `E'..'`) it always does.  With
+    `string_continuation` a literal goes on, in the same mode, after a line break.  `identifiers`
+    are pairs of opening and closing characters; a character that is also in `strings` opens a
+    string.  `dash_needs_space` makes `--` a comment only before a blank; any character of
+    `comment_line_ends` ends it.  The content of `executable_comments` (openers such as `/*!`) is
+    read as SQL.  `open_comment_at_end` allows a last block comment that is never closed.
+
+    `native` is a regular expression for the server's own placeholders, which may not stand beside
+    `:names`: alternatives that each begin with a plain character, without groups.  One that begins
+    with `$` is not looked for inside identifiers.  With `psql_variables`, `:'v'` and `:"v"` are
+    errors that name psql.
+    """
+
+    __slots__ = (
+        "_key",
+        "backslash_escapes",
+        "comment_line_ends",
+        "dash_needs_space",
+        "dollar_quotes",
+        "escape_prefix",
+        "executable_comments",
+        "hash_comments",
+        "identifiers",
+        "native",
+        "nested_comments",
+        "open_comment_at_end",
+        "psql_variables",
+        "string_continuation",
+        "strings",
+    )
+
+    strings: str
+    backslash_escapes: bool
+    escape_prefix: str
+    string_continuation: bool
+    identifiers: tuple[tuple[str, str], ...]
+    dollar_quotes: bool
+    nested_comments: bool
+    hash_comments: bool
+    dash_needs_space: bool
+    comment_line_ends: str
+    executable_comments: tuple[str, ...]
+    open_comment_at_end: bool
+    native: str
+    psql_variables: bool
+    _key: tuple[object, ...]
+
+    def __init__(
+        self,
+        *,
+        strings: str = "'",
+        backslash_escapes: bool = False,
+        escape_prefix: str = "",
+        string_continuation: bool = False,
+        identifiers: tuple[tuple[str, str], ...] = (('"', '"'),),
+        dollar_quotes: bool = False,
+        nested_comments: bool = False,
+        hash_comments: bool = False,
+        dash_needs_space: bool = False,
+        comment_line_ends: str = "\n",
+        executable_comments: tuple[str, ...] = (),
+        open_comment_at_end: bool = False,
+        native: str = "",
+        psql_variables: bool = False,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "strings", strings)
+        put(self, "backslash_escapes", backslash_escapes)
+        put(self, "escape_prefix", escape_prefix)
+        put(self, "string_continuation", string_continuation)
+        put(self, "identifiers", tuple((opening, closing) for opening, closing in identifiers))
+        put(self, "dollar_quotes", dollar_quotes)
+        put(self, "nested_comments", nested_comments)
+        put(self, "hash_comments", hash_comments)
+        put(self, "dash_needs_space", dash_needs_space)
+        put(self, "comment_line_ends", comment_line_ends)
+        put(self, "executable_comments", tuple(executable_comments))
+        put(self, "open_comment_at_end", open_comment_at_end)
+        put(self, "native", native)
+        put(self, "psql_variables", psql_variables)
+        put(self, "_key", tuple(self._fields().values()))
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if name != "_key"}
+
+    def replace(self, **changes: Any) -> LexicalRules:
+        """Return rules that differ in `changes` only; an unknown field is a TypeError."""
+        return LexicalRules(**{**self._fields(), **changes})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"lexical rules are frozen, use replace({name}=...)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"lexical rules are frozen, {name!r} can not be deleted")
+
+    def __reduce__(self) -> tuple[Callable[..., LexicalRules], tuple[dict[str, Any]]]:
+        return _restore, (self._fields(),)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, LexicalRules) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"LexicalRules({', '.join(f'{k}={v!r}' for k, v in self._fields().items())})"
+
+
+def _restore(fields: dict[str, Any]) -> LexicalRules:
+    return LexicalRules(**fields)
+
+
+class Parameter:
+    """One place of a parameter: `sql[start:end]` is the colon and the name.
+
+    `in_list` says that it follows the keyword IN, as in `IN :ids`; then `in_start`, `in_end` are
+    the span of IN and `not_start`, `not_end` that of a NOT before it.  `parenthesized` says that
+    it stands alone in the parentheses of `IN (:ids)`.  Spans that do not exist are -1.
+    """
+
+    __slots__ = (
+        "end",
+        "in_end",
+        "in_list",
+        "in_start",
+        "name",
+        "not_end",
+        "not_start",
+        "parenthesized",
+        "start",
+    )
+
+    def __init__(self, name: str, start: int, end: int) -> None:
+        self.name = name
+        self.start = start
+        self.end = end
+        self.in_list = self.parenthesized = False
+        self.in_start = self.in_end = self.not_start = self.not_end = -1
+
+    def __repr__(self) -> str:
+        place = " in list" if self.in_list else " in parentheses" if self.parenthesized else ""
+        return f"<Parameter :{self.name} at {self.start}{place}>"
+
+
+class Scan:
+    r"""What `scan` found in `sql`; every number is an offset into it.
+
+    `parameters` are in the order of the text, a name that is used twice stands there twice.
+    `escapes` are the backslashes of each `\:` outside literals.  `verb` is the first keyword in
+    upper case, or "".  `statements` counts what semicolons separate; empty ones do not count, and
+    a body of statements (CREATE .. BEGIN .. END) is one.  `hints` are the colons of each
+    `word:name`, which is no parameter but may have been meant as one.
+    """
+
+    __slots__ = ("escapes", "hints", "parameters", "sql", "statements", "verb")
+
+    def __init__(
+        self,
+        *,
+        sql: str,
+        parameters: tuple[Parameter, ...],
+        escapes: tuple[int, ...],
+        hints: tuple[int, ...],
+        verb: str,
+        statements: int,
+    ) -> None:
+        self.sql = sql
+        self.parameters = parameters
+        self.escapes = escapes
+        self.hints = hints
+        self.verb = verb
+        self.statements = statements
+
+    def __repr__(self) -> str:
+        names = ", ".join(parameter.name for parameter in self.parameters)
+        return f"<Scan {self.verb or '(no verb)'} ({names})>"
+
+
+def scan(sql: str, rules: LexicalRules) -> Scan:
+    """Find the parameters of `sql`, in one pass and in time linear to its length.
+
+    SQLTextError, with line, column and a caret, for what is never closed, for psql's variables,
+    for `:names` beside the server's own placeholders or in several statements, and for NUL.
+    """
+    nul = sql.find("\0")
+    if nul >= 0:
+        raise SQLTextError("the text holds a NUL character, remove it", sql=sql, offset=nul)
+    return _Scanner(sql, _lexicon(rules)).run()
+
+
+class _Scanner:
+    """One pass over one text.  `run` jumps from token to token; a handler returns where to go on.
+
+    `breaks` are the spans of comments and semicolons; `floor` is the end of the last token that
+    is no comment, so that a look back never crosses it.  `head` is where the verb is looked for
+    next, if a comment stands there.
+    """
+
+    __slots__ = (
+        "_breaks",
+        "_escapes",
+        "_executable_at",
+        "_floor",
+        "_head",
+        "_hints",
+        "_lexicon",
+        "_native_at",
+        "_parameters",
+        "_search",
+        "_semicolons",
+        "_sql",
+        "_verb",
+    )
+
+    def __init__(self, sql: str, lexicon: _Lexicon) -> None:
+        self._sql = sql
+        self._lexicon = lexicon
+        self._search = lexicon.outside.search
+        self._parameters: list[Parameter] = []
+        self._escapes: list[int] = []
+        self._hints: list[int] = []
+        self._breaks: list[tuple[int, int]] = []
+        self._semicolons = False
+        self._floor = 0
+        self._executable_at = -1
+        self._native_at = -1
+        self._verb = ""
+        self._look_for_verb(0)
+
+    def run(self) -> Scan:
+        sql, handlers, at = self._sql, self._lexicon.handlers, 0
+        while match := self._search(sql, at):
+            kind = match.lastgroup
+            if kind:
+                at = handlers[kind](self, match)
+            else:  # a whole literal or quoted identifier
+                self._floor = at = match.end()
+        if self._executable_at >= 0:
+            raise self._unterminated("comment", self._executable_at, "*/")
+        return self._finish()
+
+    def _finish(self) -> Scan:
+        if self._parameters and self._native_at >= 0:
+            raise self._mixed()
+        statements, second = self._count_statements()
+        if self._parameters and statements > 1:
+            raise SQLTextError(
+                "parameters can be bound to one statement only, and here a second one begins:"
+                " execute them one by one",
+                sql=self._sql,
+                offset=second,
+            )
+        return Scan(
+            sql=self._sql,
+            parameters=tuple(self._parameters),
+            escapes=tuple(self._escapes),
+            hints=tuple(self._hints),
+            verb=self._verb,
+            statements=statements,
+        )
+
+    # -- colons --------------------------------------------------------------------------------
+
+    def parameter(self, match: re.Match[str]) -> int:
+        start, end = match.span()
+        name = _longest_identifier(self._sql[start + 1 : end])
+        if name:
+            parameter = Parameter(name, start, start + 1 + len(name))
+            self._see_list(parameter)
+            self._parameters.append(parameter)
+        self._floor = end
+        return end
+
+    def hint(self, match: re.Match[str]) -> int:
+        self._hints.append(match.start())
+        self._floor = match.end()
+        return self._floor
+
+    def escape(self, match: re.Match[str]) -> int:
+        self._escapes.append(match.start())
+        self._floor = match.end()
+        return self._floor
+
+    def psql(self, match: re.Match[str]) -> int:
+        raise SQLTextError(
+            f"{match.group()}..{match.group()[1]} is a variable of psql, which no server knows:"
+            " write :name and give its value as a parameter",
+            sql=self._sql,
+            offset=match.start(),
+        )
+
+    def native(self, match: re.Match[str]) -> int:
+        start = match.start()
+        inside_word = match.group()[0] == "$" and self._word_ends_at(start)
+        if self._native_at < 0 and not inside_word:
+            self._native_at = start
+        self._floor = match.end()
+        return self._floor
+
+    # -- literals, identifiers, comments --------------------------------------------------------
+
+    def quoted(self, match: re.Match[str]) -> int:
+        kind = match.lastgroup or ""
+        self._floor = self._close(kind, match.start(), match.end())
+        return self._floor
+
+    def escaped(self, match: re.Match[str]) -> int:
+        start = match.start()
+        end = self._close("escaped", start, start + 1)
+        if self._lexicon.rules.string_continuation:
+            while more := _CONTINUATION.match(self._sql, end):
+                end = self._close("escaped", start, more.end())
+        self._floor = end
+        return end
+
+    def _close(self, kind: str, start: int, at: int) -> int:
+        noun, closing, pattern = self._lexicon.closings[kind]
+        for match in pattern.finditer(self._sql, at):
+            if match.group() == closing:
+                return match.end()
+        raise self._unterminated(noun, start, closing)
+
+    def dollar(self, match: re.Match[str]) -> int:
+        tag = match.group()
+        end = self._sql.find(tag, match.end())
+        if end < 0:
+            raise self._unterminated("dollar-quoted string", match.start(), tag)
+        self._floor = end + len(tag)
+        return self._floor
+
+    def line_comment(self, match: re.Match[str]) -> int:
+        return self._comment(*match.span())
+
+    def block_comment(self, match: re.Match[str]) -> int:
+        end = self._sql.find("*/", match.end()) + 2
+        if end >= 2:
+            return self._comment(match.start(), end)
+        if self._lexicon.rules.open_comment_at_end:
+            return self._comment(match.start(), len(self._sql))
+        raise self._unterminated("comment", match.start(), "*/")
+
+    def nested_comment(self, match: re.Match[str]) -> int:
+        depth = 1
+        for edge in _NESTED_COMMENT.finditer(self._sql, match.end()):
+            depth += 1 if edge.group() == "/*" else -1
+            if not depth:
+                return self._comment(match.start(), edge.end())
+        raise self._unterminated("comment", match.start(), "*/")
+
+    def open_executable(self, match: re.Match[str]) -> int:
+        if self._executable_at < 0:
+            self._executable_at = match.start()
+        self._search = self._lexicon.inside.search
+        return self._comment(*match.span())
+
+    def close_executable(self, match: re.Match[str]) -> int:
+        self._executable_at = -1
+        self._search = self._lexicon.outside.search
+        return self._comment(*match.span())
+
+    def _comment(self, start: int, end: int) -> int:
+        self._breaks.append((start, end))
+        if start == self._head:
+            self._look_for_verb(end)
+        return end
+
+    # -- statements ----------------------------------------------------------------------------
+
+    def semicolon(self, match: re.Match[str]) -> int:
+        self._breaks.append(match.span())
+        self._semicolons = True
+        self._floor = match.end()
+        return self._floor
+
+    def _look_for_verb(self, at: int) -> None:
+        match = _HEAD.match(self._sql, at)
+        assert match is not None, "bug: the pattern of the verb matches the empty text"
+        self._verb = (match[1] or "").upper()
+        self._head = -1 if self._verb else match.end()
+
+    def _count_statements(self) -> tuple[int, int]:
+        """Return how many statements there are, and where the second one begins."""
+        body = _BODY.get(self._verb)
+        if self._verb and (not self._semicolons or (body and body.search(self._sql))):
+            return 1, -1
+        sql, count, second, low, is_empty = self._sql, 0, -1, 0, True
+        for start, end in (*self._breaks, (len(sql), len(sql))):
+            if is_empty and (text := sql[low:start].lstrip(_BLANKS)):
+                is_empty = False
+                count += 1
+                if count == 2:
+                    second = start - len(text)
+            low = end
+            is_empty = is_empty or sql.startswith(";", start)
+        return count, second
+
+    # -- looking back for IN -------------------------------------------------------------------
+
+    def _see_list(self, parameter: Parameter) -> None:
+        sql = self._sql
+        end, breaks = self._step_back(parameter.start, len(self._breaks))
+        if end > self._floor and sql[end - 1] == "(":
+            end, breaks = self._step_back(end - 1, breaks)
+            is_list = self._keyword("in", end) >= 0
+            parameter.parenthesized = is_list and bool(
+                _CLOSING_PARENTHESIS.match(sql, parameter.end)
+            )
+            return
+        start = self._keyword("in", end)
+        if start < 0:
+            return
+        parameter.in_list, parameter.in_start, parameter.in_end = True, start, end
+        end, _ = self._step_back(start, breaks)
+        start = self._keyword("not", end)
+        if start >= 0:
+            parameter.not_start, parameter.not_end = start, end
+
+    def _step_back(self, at: int, breaks: int) -> tuple[int, int]:
+        """Return where the text before `at` ends, blanks and comments left out.
+
+        Of the spans in `_breaks` the first `breaks` stand before `at`; the second number that is
+        returned says the same of the place found.
+        """
+        sql, floor = self._sql, self._floor
+        while True:
+            low = max(floor, self._breaks[breaks - 1][1]) if breaks else floor
+            end = low + len(sql[low:at].rstrip(_BLANKS))
+            if end > low or low == floor:
+                return end, breaks
+            breaks -= 1
+            at = self._breaks[breaks][0]
+
+    def _keyword(self, word: str, end: int) -> int:
+        """Return where `word` begins if it ends at `end` and stands alone, else -1."""
+        start = end - len(word)
+        if start < self._floor or self._sql[start:end].lower() != word:
+            return -1
+        return -1 if self._word_ends_at(start) else start
+
+    def _word_ends_at(self, at: int) -> bool:
+        return at > 0 and _WORD_CHARACTER.match(self._sql, at - 1) is not None
+
+    # -- errors --------------------------------------------------------------------------------
+
+    def _unterminated(self, noun: str, start: int, closing: str) -> SQLTextError:
+        return SQLTextError(
+            f"the {noun} that begins here is never closed, a {closing} is missing",
+            sql=self._sql,
+            offset=start,
+        )
+
+    def _mixed(self) -> SQLTextError:
+        name = self._parameters[0].name
+        return SQLTextError(
+            f"the text mixes two styles of parameters, :{name} and the server's own placeholder"
+            " here: use :names only",
+            sql=self._sql,
+            offset=self._native_at,
+        )
+
+
+def _longest_identifier(run: str) -> str:
+    """Return the longest beginning of `run` that is an identifier; "" if there is none."""
+    if run.isidentifier():
+        return run
+    if not run[0].isidentifier():
+        return ""
+    for n, character in enumerate(run):
+        if not ("_" + character).isidentifier():
+            return run[:n]
+    raise AssertionError("bug: every character continues an identifier, but all is none")
+
+
+class _Lexicon:
+    """The rules compiled.
+
+    `outside` and `inside` an executable comment, one expression finds the next token; `handlers`
+    are those of its named groups; `closings` tell how each quote is closed.
+    """
+
+    __slots__ = ("closings", "handlers", "inside", "outside", "rules")
+
+    def __init__(self, rules: LexicalRules) -> None:
+        self.rules = rules
+        self.handlers: dict[str, Handler] = {}
+        self.closings: dict[str, tuple[str, str, re.Pattern[str]]] = {}
+        branches = [*self._colons(), *self._strings(), *self._identifiers(), *self._comments()]
+        self.outside = re.compile("|".join(branches), re.DOTALL)
+        branches.append(self._token("close", r"\*/", _Scanner.close_executable))
+        self.inside = re.compile("|".join(branches), re.DOTALL)
+
+    def _token(self, kind: str, pattern: str, handler: Handler) -> str:
+        # The empty group stands last and no group stands around the whole: a branch that begins
+        # with a plain character lets the engine skip all text that can not begin a token.
+        self.handlers[kind] = handler
+        return f"{pattern}(?P<{kind}>)"
+
+    def _colons(self) -> Iterator[str]:
+        name = f"{_START}{_NEXT}*+"
+        yield self._token("parameter", f":(?<!{_WORD_OR_COLON}:){name}", _Scanner.parameter)
+        yield self._token("hint", f":(?<={_WORD}:){name}", _Scanner.hint)
+        yield self._token("escape", r"\\:", _Scanner.escape)
+        yield self._token("semicolon", f";[;{_BLANKS}]*+", _Scanner.semicolon)
+        if self.rules.psql_variables:
+            yield self._token("psql", f":(?<!{_WORD_OR_COLON}:)['\"]", _Scanner.psql)
+        for n, pattern in enumerate(_alternatives(self.rules.native)):
+            yield self._token(f"native{n}", pattern, _Scanner.native)
+
+    def _strings(self) -> Iterator[str]:
+        rules = self.rules
+        if rules.escape_prefix:
+            prefix = "".join(f"[{c.lower()}{c.upper()}]" for c in rules.escape_prefix)
+            opening = f"'(?<={prefix}')(?<!{_WORD}{prefix}')"
+            self.closings["escaped"] = ("string literal", "'", re.compile(r"\\.|''|'", re.DOTALL))
+            yield self._token("escaped", opening, _Scanner.escaped)
+        for n, quote in enumerate(rules.strings):
+            yield from self._quoted(
+                f"string{n}", "string literal", quote, quote, escapes=rules.backslash_escapes
+            )
+        if rules.dollar_quotes:
+            opening = rf"\$(?<!{_WORD}\$)(?:{_START}{_NEXT}*+)?\$"
+            yield self._token("dollar", opening, _Scanner.dollar)
+
+    def _identifiers(self) -> Iterator[str]:
+        for n, (opening, closing) in enumerate(self.rules.identifiers):
+            yield from self._quoted(f"identifier{n}", "quoted identifier", opening, closing)
+
+    def _quoted(
+        self, kind: str, noun: str, opening: str, closing: str, *, escapes: bool = False
+    ) -> Iterator[str]:
+        """Yield the plain case, read by the engine alone, and the general one."""
+        start, end = re.escape(opening), re.escape(closing)
+        backslash, escape = (r"\\", r"\\.|") if escapes else ("", "")
+        doubled = end * 2 + "|" if opening == closing else ""
+        not_doubled = f"(?!{end})" if doubled else ""
+        self.closings[kind] = (noun, closing, re.compile(f"{escape}{doubled}{end}", re.DOTALL))
+        yield f"{start}[^{end}{backslash}]*+{end}{not_doubled}"
+        yield self._token(kind, start, _Scanner.quoted)
+
+    def _comments(self) -> Iterator[str]:
+        rules = self.rules
+        rest = f"[^{re.escape(rules.comment_line_ends)}]*+"
+        blank = r"(?=[\x01-\x20\x7f]|\Z)" if rules.dash_needs_space else ""
+        yield self._token("dash", f"--{blank}{rest}", _Scanner.line_comment)
+        if rules.hash_comments:
+            yield self._token("hash", f"#{rest}", _Scanner.line_comment)
+        for n, opening in enumerate(rules.executable_comments):
+            start = re.escape(opening) + "[0-9]*+"  # the version from which it is executed
+            yield self._token(f"executable{n}", start, _Scanner.open_executable)
+        block = _Scanner.nested_comment if rules.nested_comments else _Scanner.block_comment
+        yield self._token("block", r"/\*", block)
+
+
+def _alternatives(native: str) -> Iterator[str]:
+    """Yield the alternatives of `native`, each beginning with a plain character if it can."""
+    for alternative in native.split("|") if native else ():
+        choice = re.match(r"\[([^]\\^-]+)\](?![*+?{])", alternative)
+        if choice is None:
+            yield alternative
+            continue
+        for character in choice[1]:
+            yield re.escape(character) + alternative[choice.end() :]
+
+
+_lexicon = lru_cache(maxsize=64)(_Lexicon)
