@@ -1,0 +1,1 @@
+"""plainsql for SQLite, on the standard library's sqlite3."""

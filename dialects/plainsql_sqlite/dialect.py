@@ -1,0 +1,223 @@
+"""SQLite by the standard library's sqlite3 module."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from plainsql.dialect import Dialect
+from plainsql.errors import ArgumentError
+from plainsql.lexing import LexicalRules
+from plainsql_sqlite import codes, types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from plainsql.driver import ParamStyle, TransactionState
+    from plainsql.errors import DBAPIError
+    from plainsql.url import URL
+
+LEXICAL = LexicalRules(
+    identifiers=(('"', '"'), ("`", "`"), ("[", "]")),
+    open_comment_at_end=True,
+    native=r"\?\d*|[@$#][A-Za-z_][A-Za-z0-9_]*|:\d+",
+)
+
+# PRAGMAs that SQLite ignores, or answers with the old value, while a transaction is open.
+IGNORED = re.compile(
+    r"\s*PRAGMA\s+(?:\w+\.)?(foreign_keys|journal_mode|synchronous|auto_vacuum|page_size)"
+    r"\s*(?:=|\()",
+    re.IGNORECASE,
+)
+SYNCHRONOUS = ("off", "normal", "full", "extra")
+JOURNAL_MODES = ("delete", "truncate", "persist", "memory", "wal", "off")
+BEGIN_MODES = ("deferred", "immediate", "exclusive")
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(f"possible are {', '.join(words)}")
+        return value.lower()
+
+    return convert
+
+
+def _flag(value: str) -> str:
+    words = {"on": "on", "true": "on", "1": "on", "yes": "on"}
+    words |= {"off": "off", "false": "off", "0": "off", "no": "off"}
+    if value.lower() not in words:
+        raise ValueError("possible are on and off")
+    return words[value.lower()]
+
+
+def _milliseconds(value: str) -> int:
+    if not value.isdecimal():
+        raise ValueError("a whole number of milliseconds is wanted")
+    return int(value)
+
+
+class SQLiteDialect(Dialect):
+    """`sqlite://` in memory, `sqlite:///relative.db`, `sqlite:////absolute.db`."""
+
+    name = "sqlite"
+    driver_name = "sqlite3"
+    paramstyle: ClassVar[ParamStyle] = "qmark"
+    lexical = LEXICAL
+    capabilities = frozenset(
+        {"savepoints", "read_only", "interleaved_streams", "transactional_ddl"}
+    )
+    isolation_levels = ("SERIALIZABLE",)
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "foreign_keys": _flag,
+        "journal_mode": _one_of(*JOURNAL_MODES),
+        "synchronous": _one_of(*SYNCHRONOUS),
+        "busy_timeout": _milliseconds,
+        "begin": _one_of(*BEGIN_MODES),
+        "mode": _one_of("ro", "rw", "rwc"),
+    }
+    error_classes = codes.CLASSES
+    retryable_codes = codes.RETRYABLE
+    parameter_codecs = types.PARAMETER_CODECS
+    max_parameters = 32766
+    empty_set = "()"
+    ping_sql = None
+
+    def __init__(self) -> None:
+        self._memory_name = ""
+        self._begin = "BEGIN"
+
+    def load(self) -> None:
+        import sqlite3  # noqa: PLC0415 - compile() works without it
+
+        self._sqlite3 = sqlite3
+        self.driver_error = sqlite3.Error
+
+    # -- connecting ----------------------------------------------------------------------------
+
+    def options(self, url: URL) -> dict[str, Any]:
+        for part in ("host", "port", "username", "password"):
+            if getattr(url, part):
+                raise ArgumentError(
+                    f"an SQLite URL has no {part}: write sqlite:///relative.db, "
+                    "sqlite:////absolute.db, or sqlite:// for memory"
+                )
+        return super().options(url)
+
+    def open_database(self, url: URL) -> Any:
+        """Hold an in-memory database open for as long as the engine lives."""
+        if url.database not in (None, "", ":memory:"):
+            return None
+        self._memory_name = f"/plainsql-{uuid.uuid4().hex}"
+        return self._sqlite3.connect(self._memory_uri(), uri=True, check_same_thread=False)
+
+    def _memory_uri(self) -> str:
+        return f"file:{self._memory_name}?vfs=memdb"
+
+    def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
+        del timeout  # there is no network
+        options = self.options(url)
+        if url.database in (None, "", ":memory:"):
+            target, uri = self._memory_uri(), True
+        elif "mode" in options:
+            target, uri = f"{_file_uri(url.database)}?mode={options['mode']}", True
+        else:
+            target, uri = _path(url.database), False
+        arguments = {
+            "isolation_level": None,
+            "check_same_thread": False,
+            "cached_statements": 256,
+            "uri": uri,
+            **connect_args,
+        }
+        raw = self._sqlite3.connect(target, **arguments)
+        begin = options.get("begin")
+        self._begin = f"BEGIN {begin.upper()}" if begin and begin != "deferred" else "BEGIN"
+        try:
+            self._configure(raw, options)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _configure(self, raw: Any, options: Mapping[str, Any]) -> None:
+        raw.execute(f"PRAGMA busy_timeout = {options.get('busy_timeout', 5000)}")
+        raw.execute(f"PRAGMA foreign_keys = {options.get('foreign_keys', 'on')}")
+        for name in ("journal_mode", "synchronous"):
+            if name in options:
+                raw.execute(f"PRAGMA {name} = {options[name]}").fetchall()
+
+    def prepare(self, raw: Any) -> None:
+        raw.isolation_level = None
+
+    # -- errors --------------------------------------------------------------------------------
+
+    def error_code(self, exc: BaseException) -> str | None:
+        code = getattr(exc, "sqlite_errorcode", None)
+        return None if code is None else str(code)
+
+    def error_class(self, exc: BaseException, code: str | None) -> type[DBAPIError] | None:
+        if code is None:
+            return None
+        if code == "1":
+            return next((cls for pattern, cls in codes.TEXTS if pattern.match(str(exc))), None)
+        return codes.CLASSES.get(code) or codes.CLASSES.get(str(int(code) & 255))
+
+    def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
+        text = str(exc)
+        for pattern in codes.DETAILS:
+            if match := pattern.match(text):
+                return match.groupdict()
+        return {}
+
+    # -- state ---------------------------------------------------------------------------------
+
+    def is_open(self, raw: Any) -> bool:
+        try:
+            raw.total_changes  # noqa: B018 - raises on a closed connection
+        except self._sqlite3.ProgrammingError:
+            return False
+        return True
+
+    def transaction_state(self, raw: Any) -> TransactionState:
+        return "active" if raw.in_transaction else "idle"
+
+    def proves_idle(self, raw: Any) -> bool:
+        return self.is_open(raw)
+
+    def abort(self, raw: Any) -> None:
+        raw.interrupt()
+
+    # -- transactions --------------------------------------------------------------------------
+
+    def begin(
+        self, isolation_level: str | None, read_only: bool | None, deferrable: bool | None
+    ) -> tuple[str, ...]:
+        del isolation_level, deferrable  # SQLite is always serializable
+        return ("PRAGMA query_only = ON", "BEGIN") if read_only else (self._begin,)
+
+    def end(self, read_only: bool | None) -> tuple[str, ...]:
+        return ("PRAGMA query_only = OFF",) if read_only else ()
+
+    def refuse(self, verb: str, sql: str) -> str | None:
+        match = IGNORED.match(sql) if verb == "PRAGMA" else None
+        if match is None:
+            return None
+        name = match[1].lower()
+        option = f", or as URL option ?{name}=…" if name in self.url_options else ""
+        return (
+            f"SQLite ignores PRAGMA {name} inside a transaction: run it on a connection with "
+            f'execution_options(isolation_level="AUTOCOMMIT"){option}'
+        )
+
+
+def _path(database: str) -> str:
+    """Return the path as sqlite3 takes it; a name that begins like a URI stays a file's name."""
+    return f"./{database}" if database.startswith("file:") else database
+
+
+def _file_uri(database: str) -> str:
+    from pathlib import Path  # noqa: PLC0415 - only with ?mode=
+
+    return Path(database).absolute().as_uri()

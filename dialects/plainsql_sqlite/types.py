@@ -1,0 +1,52 @@
+"""What sqlite3 takes as parameters, and what is made of other types before.
+
+Times go in as ISO 8601 text, as SQLite's own date functions read and write it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from math import isnan
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _float(value: float) -> float:
+    if isnan(value):
+        raise ValueError("SQLite would store NULL for nan")
+    return float.__pos__(value)
+
+
+def _enum(value: Enum) -> Any:
+    inner = value.value
+    codec = PARAMETER_CODECS.get(type(inner), _unknown)
+    return inner if codec is None else codec(inner)
+
+
+def _unknown(value: Any) -> Any:
+    raise ValueError(f"SQLite can not take a {type(value).__name__}")
+
+
+PARAMETER_CODECS: dict[type, Callable[[Any], Any] | None] = {
+    type(None): None,
+    bool: None,
+    int: None,  # beyond 64 bits sqlite3 raises OverflowError before it sends
+    float: _float,
+    str: None,
+    bytes: None,
+    bytearray: bytes,
+    memoryview: bytes,
+    Decimal: str,
+    date: date.isoformat,
+    datetime: lambda value: value.isoformat(" "),
+    time: time.isoformat,
+    UUID: str,
+    PurePath: str,
+    Enum: _enum,
+}

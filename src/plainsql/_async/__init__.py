@@ -1,0 +1,1 @@
+"""The shells, async: the source of `_sync`."""

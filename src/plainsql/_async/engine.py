@@ -1,0 +1,303 @@
+"""The engine: one database by its URL, its dialect and its pool.
+
+Floor 3, source of the sync twin.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from plainsql._async.connection import AsyncConnection
+from plainsql._async.pool import AsyncNullPool, AsyncOpener, AsyncQueuePool
+from plainsql.concurrency import Opening
+from plainsql.errors import ArgumentError
+from plainsql.options import TransactionOptions
+from plainsql.registry import load_dialect
+from plainsql.url import make_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Literal, Self
+
+    from plainsql.dialect import Dialect
+    from plainsql.ledger import Slot
+    from plainsql.url import URL
+
+POOLS: dict[str, type[AsyncQueuePool]] = {"QueuePool": AsyncQueuePool, "NullPool": AsyncNullPool}
+
+
+def create_async_engine(
+    url: str | URL,
+    *,
+    echo: bool = False,
+    pool_size: int = 5,
+    max_overflow: int = 10,
+    pool_timeout: float = 30.0,
+    pool_recycle: float = 1800.0,
+    pool_pre_ping: bool | None = None,
+    poolclass: Literal["QueuePool", "NullPool"] | type[AsyncQueuePool] = "QueuePool",
+    isolation_level: str | None = None,
+    connect_args: Mapping[str, Any] | None = None,
+    connect_timeout: float = 10.0,
+    hide_parameters: bool | None = None,
+    strict_parameters: bool = False,
+    creator: Callable[[], Any] | None = None,
+    on_connect: Callable[[Any], Any] | None = None,
+) -> AsyncEngine:
+    """Make an engine for `dialect+driver://user:password@host:port/database?option=…`.
+
+    Nothing is connected before the first statement.  Times are in seconds.
+
+    - `echo`: log every statement on the logger `plainsql.engine`, to standard output by default.
+    - `pool_size` + `max_overflow` connections at most, of which `pool_size` are kept idle;
+      `max_overflow=-1` sets no limit.
+    - `pool_timeout`: how long to wait for a connection before `PoolTimeout`.
+    - `pool_recycle`: the longest life of a connection, less up to a tenth; -1 for ever.
+    - `pool_pre_ping`: None asks the server after a second of idleness, True each time, False
+      never; the socket is looked at each time.
+    - `poolclass`: "QueuePool" or "NullPool", which keeps no connection.
+    - `isolation_level`: by portable name, or "AUTOCOMMIT".
+    - `connect_args`: handed to the driver's `connect` as they are.
+    - `hide_parameters`: None hides values in exceptions and shows them under `echo`; True hides
+      them everywhere, False nowhere.
+    - `strict_parameters`: surplus parameter names are an error.
+    - `creator`: called, without arguments, for each new connection instead of the driver's
+      `connect`.
+    - `on_connect`: called with each new driver connection, to set it up.
+
+    Raises `URLError`, `UnknownDialect` (naming the extra to install) or `ArgumentError`.
+    """
+    url = make_url(url)
+    dialect = load_dialect(url.drivername)
+    dialect.options(url)
+    for name, number, least in (
+        ("pool_size", pool_size, 0),
+        ("max_overflow", max_overflow, -1),
+        ("pool_timeout", pool_timeout, 0),
+        ("connect_timeout", connect_timeout, 0),
+    ):
+        if not isinstance(number, int | float) or isinstance(number, bool) or number < least:
+            raise ArgumentError(f"{name} must be a number from {least} on, not {number!r}")
+    opener = AsyncOpener(
+        dialect,
+        url,
+        connect_args=dict(connect_args or {}),
+        connect_timeout=connect_timeout,
+        creator=creator,
+        on_connect=on_connect,
+    )
+    pool = _pool_class(poolclass)(
+        opener,
+        size=pool_size,
+        max_overflow=max_overflow,
+        timeout=pool_timeout,
+        recycle=pool_recycle,
+        pre_ping=pool_pre_ping,
+    )
+    options = TransactionOptions().merged(dialect, {"isolation_level": isolation_level})
+    return AsyncEngine(
+        url,
+        dialect,
+        pool,
+        options,
+        echo=_echo(hidden=bool(hide_parameters)) if echo else None,
+        show_parameters=hide_parameters is False,
+        strict=strict_parameters,
+    )
+
+
+def _pool_class(poolclass: Any) -> type[AsyncQueuePool]:
+    if isinstance(poolclass, str) and poolclass in POOLS:
+        return POOLS[poolclass]
+    name = getattr(poolclass, "__name__", None)
+    if name in POOLS:
+        return POOLS[name]
+    if isinstance(poolclass, type) and issubclass(poolclass, AsyncQueuePool):
+        return poolclass
+    raise ArgumentError(f"poolclass must be 'QueuePool' or 'NullPool', not {poolclass!r}")
+
+
+def _echo(*, hidden: bool) -> Any:
+    from plainsql.echo import Echo  # noqa: PLC0415 - logging at the first echo
+
+    return Echo(hidden=hidden)
+
+
+class AsyncEngine:
+    """One database and its pool of connections; made by `create_async_engine`, kept for ever.
+
+    Safe to share between threads or tasks.  `dispose()` closes what is idle.
+    """
+
+    def __init__(
+        self,
+        url: URL,
+        dialect: Dialect,
+        pool: AsyncQueuePool,
+        options: TransactionOptions,
+        *,
+        echo: Any,
+        show_parameters: bool,
+        strict: bool,
+    ) -> None:
+        self._url = url
+        self._dialect = dialect
+        self._pool = pool
+        self._options = options
+        self._echo = echo
+        self._show_parameters = show_parameters
+        self._strict = strict
+        self._streams = count(1)
+        self._database = dialect.open_database(url)
+
+    @property
+    def url(self) -> URL:
+        """The URL; its text shows no password."""
+        return self._url
+
+    @property
+    def name(self) -> str:
+        """The dialect's name."""
+        return self._dialect.name
+
+    @property
+    def driver(self) -> str:
+        """The driver's name."""
+        return self._dialect.driver_name
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect."""
+        return self._dialect
+
+    @property
+    def pool(self) -> AsyncQueuePool:
+        """The pool; `pool.status()` is a snapshot."""
+        return self._pool
+
+    @property
+    def echo(self) -> bool:
+        """Whether statements are logged."""
+        return self._echo is not None
+
+    def connect(self) -> Opening[AsyncConnection]:
+        """Take a connection from the pool; a context manager that gives it back."""
+        return Opening(self._connect())
+
+    async def _connect(self) -> AsyncConnection:
+        connection = AsyncConnection(self)
+        await connection._take_link()
+        return connection
+
+    def begin(self) -> _Begin:
+        """Take a connection and begin; leaving the block commits, or rolls back on an exception."""
+        return _Begin(self)
+
+    def raw_connection(self) -> Opening[AsyncRawConnection]:
+        """Take the driver's own connection from the pool; `close()` gives it back."""
+        return Opening(self._raw_connection())
+
+    async def _raw_connection(self) -> AsyncRawConnection:
+        return AsyncRawConnection(self._pool, await self._pool.acquire())
+
+    def execution_options(self, **options: Any) -> Self:
+        """Return an engine on the same pool whose connections have these options.
+
+        `isolation_level` by portable name or "AUTOCOMMIT", `read_only`, `deferrable`.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._options = self._options.merged(self._dialect, options)
+        return twin
+
+    def get_execution_options(self) -> dict[str, Any]:
+        """Return the options in force."""
+        return self._options.as_dict()
+
+    async def dispose(self) -> None:
+        """Close idle connections now and busy ones when they come back; usable afterwards.
+
+        An in-memory SQLite database ends here.
+        """
+        await self._pool.dispose()
+        if self._database is not None:
+            self._database.close()
+            self._database = self._dialect.open_database(self._url)
+
+    def _next_stream(self) -> int:
+        return next(self._streams)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._url})"
+
+
+class _Begin:
+    """The block of `engine.begin()`."""
+
+    __slots__ = ("_connection", "_engine", "_transaction")
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def __aenter__(self) -> AsyncConnection:
+        self._connection = await self._engine._connect()
+        self._transaction = await self._connection._begin_root()
+        await self._transaction.__aenter__()
+        return self._connection
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._transaction.__aexit__(kind, exc, trace)
+        finally:
+            await self._connection.close()
+
+
+class AsyncRawConnection:
+    """The driver's own connection, on loan from the pool; examined when it comes back.
+
+    Everything but `close` is the driver's.  It is in the driver's autocommit mode.
+    """
+
+    def __init__(self, pool: AsyncQueuePool, slot: Slot) -> None:
+        self._pool = pool
+        self._slot: Slot | None = slot
+        slot.raw.touched = True
+
+    @property
+    def driver_connection(self) -> Any:
+        """The driver's connection."""
+        if self._slot is None:
+            raise ArgumentError("this connection was given back; take another one")
+        return self._slot.raw.raw
+
+    async def close(self) -> None:
+        """Give the connection back; may be called twice."""
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            await self._pool.release(slot)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.driver_connection, name)
+
+    def __del__(self) -> None:
+        slot = self.__dict__.get("_slot")
+        if slot is not None:
+            self._pool.drop(slot)

@@ -1,0 +1,461 @@
+"""The pool's shell: does what the ledger decides.
+
+Floor 3, source of the sync twin.  The lock is held for a few steps of the ledger and never across
+I/O; a place in the pool is freed before its connection is closed.
+"""
+
+from __future__ import annotations
+
+import random
+import select
+import sys
+import time
+import warnings
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from plainsql import concurrency
+from plainsql.concurrency import (
+    AsyncCell,
+    AsyncMutex,
+    current_loop_async,
+    current_task_async,
+    hard_close_async,
+    run_hook_async,
+    shielded_async,
+)
+from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
+from plainsql.ledger import Ledger, Slot, Waiter
+from plainsql.statement import StatementCache
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from types import CodeType
+
+    from plainsql.dialect import Dialect
+    from plainsql.ledger import PoolStatus
+    from plainsql.lexing import LexicalRules
+    from plainsql.statement import Compiled
+    from plainsql.url import URL
+
+#: A connection that idled longer than this many seconds is asked before it is given out.
+PING_AFTER = 1.0
+#: How often a waiter looks whether dropped connections came back.
+TICK = 0.5
+
+
+class AsyncLink:
+    """A driver's connection with what belongs to it: one cursor, and its compiled statements.
+
+    `raw` is what the shell awaits, `own` the driver's own connection, `own_cursor` likewise.
+    """
+
+    __slots__ = (
+        "column_names", "cursor", "dialect", "find", "own", "own_cursor", "poll", "raw",
+        "statements", "touched",
+    )  # fmt: skip
+
+    find: Callable[[Any], Compiled | None]
+
+    def __init__(self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]) -> None:
+        self.dialect = dialect
+        self.raw = raw
+        self.own = getattr(raw, "driver_connection", raw)
+        self.cursor = raw.cursor()
+        self.own_cursor = getattr(self.cursor, "driver_cursor", self.cursor)
+        self.column_names = dialect.column_names
+        rules = dialect.lexical_rules(self.own)
+        if rules not in caches:
+            caches[rules] = StatementCache(dialect, rules)
+        self.statements = caches[rules]
+        self.find = self.statements.get
+        self.touched = False
+        self.poll = _poller(dialect.fileno(self.own))
+
+    def is_idle(self) -> bool:
+        """Tell whether no answer is outstanding, after an interrupt; only what is proved."""
+        return self.own is self.raw and self.dialect.proves_idle(self.own)
+
+    def has_news(self) -> bool:
+        """Tell whether the idle socket has something to read: most likely its end."""
+        return self.poll is not None and bool(self.poll(0))
+
+
+def _poller(fd: int | None) -> Callable[[int], Any] | None:
+    if fd is None or fd < 0 or not hasattr(select, "poll"):
+        return None
+    poll = select.poll()
+    poll.register(fd, select.POLLIN | select.POLLERR | select.POLLHUP)
+    return poll.poll
+
+
+class AsyncOpener:
+    """How an engine's connections are made: by the dialect, or by the user's `creator`."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        url: URL,
+        *,
+        connect_args: Mapping[str, Any],
+        connect_timeout: float,
+        creator: Callable[[], Any] | None,
+        on_connect: Callable[[Any], Any] | None,
+    ) -> None:
+        self.dialect = dialect
+        self._url = url
+        self._connect_args = connect_args
+        self._timeout = connect_timeout
+        self._creator = creator
+        self._on_connect = on_connect
+        self._caches: dict[LexicalRules, StatementCache] = {}
+
+    async def open(self) -> AsyncLink:
+        """Open a connection; ConnectError and its kin say why there is none."""
+        dialect = self.dialect
+        try:
+            if self._creator is not None:
+                raw = await self._create()
+            else:
+                raw = await dialect.connect_async(self._url, self._timeout, self._connect_args)
+        except dialect.driver_error as exc:
+            raise dialect.translate(exc, connecting=True) from exc
+        except OSError as exc:
+            raise ConnectError(f"can not connect: {exc}") from exc
+        try:
+            link = AsyncLink(dialect, raw, self._caches)
+            if self._on_connect is not None:
+                await run_hook_async(self._on_connect, raw)
+        except BaseException:
+            hard_close_async(dialect, raw)
+            raise
+        return link
+
+    async def _create(self) -> Any:
+        raw = self._creator()  # type: ignore[misc]
+        if hasattr(raw, "__await__"):
+            raw = await raw
+        self.dialect.prepare(getattr(raw, "driver_connection", raw))
+        return raw
+
+
+class AsyncQueuePool:
+    """Connections of one engine, kept for reuse: LIFO, with FIFO waiters.
+
+    `poolclass="QueuePool"`.  All methods but `status` are the engine's.
+    """
+
+    def __init__(
+        self,
+        opener: AsyncOpener,
+        *,
+        size: int = 5,
+        max_overflow: int = 10,
+        timeout: float = 30.0,
+        recycle: float = 1800.0,
+        pre_ping: bool | None = None,
+    ) -> None:
+        self._opener = opener
+        self._dialect = opener.dialect
+        self._timeout = timeout
+        self._recycle = recycle
+        self._pre_ping = pre_ping
+        self._limits = (size, max_overflow, recycle)
+        self._dropped: deque[Slot] = deque()
+        self._last_error: BaseException | None = None
+        self._inherited: list[Slot] = []
+        self._begin_afresh()
+
+    def _begin_afresh(self) -> None:
+        self._mutex = AsyncMutex()
+        self._ledger = Ledger(*self._limits)
+        self._forks = concurrency.forks
+        self._loop: Any = None
+        self._dropped.clear()
+
+    # -- take ----------------------------------------------------------------------------------
+
+    async def acquire(self) -> Slot:
+        """Take a connection: an idle one, a new one, or the next one to come back.
+
+        `PoolTimeout` after `pool_timeout` seconds; `ConnectError` if none can be opened.
+        """
+        if self._forks != concurrency.forks:
+            self._after_fork()
+        loop = current_loop_async()
+        if loop is not self._loop:
+            self._adopt(loop)
+        now = time.monotonic()
+        if self._dropped:
+            await self._collect(now)
+        with self._mutex:
+            slot = self._ledger.take(now)
+        if self._ledger.stale:
+            await self._close_stale()
+        if slot is None:
+            slot = await self._wait(now)
+        try:
+            if slot.raw is None:
+                await self._fill(slot, now)
+            elif self._is_doubtful(slot, now):
+                await self._revive(slot, now)
+        except BaseException:
+            self.discard(slot)
+            raise
+        slot.holder = _site()
+        return slot
+
+    async def _wait(self, now: float) -> Slot:
+        cell = AsyncCell()
+        waiter = Waiter(cell.wake)
+        with self._mutex:
+            self._ledger.enqueue(waiter)
+        deadline = now + self._timeout
+        try:
+            while not await cell.wait(min(TICK, deadline - time.monotonic())):
+                if self._dropped:
+                    await self._collect(time.monotonic())
+                elif time.monotonic() >= deadline:
+                    break
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        if waiter.error is not None:
+            raise waiter.error
+        slot = waiter.slot or self._leave_queue(waiter)
+        if slot is None:
+            raise self._timed_out()
+        return slot
+
+    def _leave_queue(self, waiter: Waiter) -> Slot | None:
+        """Give up a place in the queue; return what was assigned at the last moment."""
+        with self._mutex:
+            return self._ledger.abandon(waiter)
+
+    def _give_up(self, waiter: Waiter) -> None:
+        """Give up a place in the queue because of an exception; pass on what was assigned."""
+        slot = self._leave_queue(waiter)
+        if slot is not None and slot.raw is not None:
+            self._hand_back(slot)
+        elif slot is not None:
+            self.discard(slot)
+
+    def _timed_out(self) -> PoolTimeout:
+        with self._mutex:
+            self._ledger.timed_out()
+        status = self.status()
+        holders = "; ".join(sorted({str(site) for site in self._ledger.holders()})[:5])
+        error = PoolTimeout(
+            f"no connection came free within {self._timeout:g} seconds ({current_task_async()}): "
+            f"{status.busy} busy, {status.idle} idle, {status.connecting} connecting of "
+            f"{status.max}, {status.waiting} waiting"
+            + (f"; taken at {holders}" if holders else "")
+            + (f"; last connect error: {self._last_error}" if self._last_error else "")
+        )
+        error.status = status  # type: ignore[attr-defined]
+        return error
+
+    async def _fill(self, slot: Slot, now: float) -> None:
+        """Open the connection of a place that was reserved for it."""
+        try:
+            link = await shielded_async(self._opener.open(), self._orphan)
+        except BaseException as exc:
+            self._last_error = exc
+            if isinstance(exc, AuthenticationError):
+                self._fail_waiters(exc)
+            raise
+        self._last_error = None
+        with self._mutex:
+            self._ledger.opened(slot, link, time.monotonic(), self._lifetime())
+        del now
+
+    def _orphan(self, link: AsyncLink) -> None:
+        """A connection came for a caller who was cancelled: its place is given up already."""
+        hard_close_async(self._dialect, link.raw)
+
+    def _lifetime(self) -> float:
+        """Return the seconds a connection may live: a tenth of jitter lest all end at once."""
+        return self._recycle * random.uniform(0.9, 1.0)  # noqa: S311 - not a secret
+
+    # -- examine -------------------------------------------------------------------------------
+
+    def _is_doubtful(self, slot: Slot, now: float) -> bool:
+        if self._pre_ping or slot.epoch != self._ledger.epoch or slot.raw.has_news():
+            return True
+        return self._pre_ping is None and now - slot.released >= PING_AFTER
+
+    async def _revive(self, slot: Slot, now: float) -> None:
+        """Ask the server; where it does not answer, open another connection in the same place."""
+        link: AsyncLink = slot.raw
+        if self._dialect.is_open(link.own) and await self._answers(link):
+            slot.epoch = self._ledger.epoch
+            return
+        hard_close_async(self._dialect, link.raw)
+        with self._mutex:
+            self._ledger.reopen(slot)
+        await self._fill(slot, now)
+
+    async def _answers(self, link: AsyncLink) -> bool:
+        sql = self._dialect.ping_sql
+        if sql is None:
+            return True
+        try:
+            await link.cursor.execute(sql)
+            if self._dialect.column_names(link.own_cursor) is not None:
+                await link.cursor.fetchall()
+        except self._dialect.driver_error:
+            return False
+        return True
+
+    # -- give back -----------------------------------------------------------------------------
+
+    async def release(self, slot: Slot) -> None:
+        """Take a clean connection back: hand it to the first waiter, or keep it."""
+        link: AsyncLink = slot.raw
+        if link.touched:
+            link.touched = False
+            slot.epoch = -1
+            if self._dialect.is_open(link.own) and not await self._restored(link):
+                self.discard(slot)
+                return
+        self._hand_back(slot)
+        if self._ledger.stale:
+            await self._close_stale()
+
+    async def _restored(self, link: AsyncLink) -> bool:
+        """End what the user may have begun on the driver's own connection."""
+        if self._dialect.transaction_state(link.own) == "idle":
+            return True
+        try:
+            await link.cursor.execute("ROLLBACK")
+        except self._dialect.driver_error:
+            return self._dialect.transaction_state(link.own) == "idle"
+        return True
+
+    def _hand_back(self, slot: Slot) -> None:
+        slot.holder = None
+        if self._forks != concurrency.forks:
+            self._inherited.append(slot)
+            return
+        with self._mutex:
+            waiter = self._ledger.release(slot, time.monotonic())
+        if waiter is not None:
+            waiter.wake()
+
+    def discard(self, slot: Slot) -> None:
+        """Free the place of a doubtful connection, then close it without protocol."""
+        link = slot.raw
+        if self._forks != concurrency.forks:
+            self._inherited.append(slot)
+            return
+        with self._mutex:
+            waiter = self._ledger.discard(slot)
+        if waiter is not None:
+            waiter.wake()
+        if link is not None:
+            hard_close_async(self._dialect, link.raw)
+
+    def drop(self, slot: Slot) -> None:
+        """Take note of a connection whose user forgot it; called while garbage is collected."""
+        self._dropped.append(slot)
+        warnings.warn(
+            f"a connection was dropped without close(); it was taken at {slot.holder}",
+            ResourceWarning,
+            stacklevel=3,
+        )
+
+    async def _collect(self, now: float) -> None:
+        del now
+        while self._dropped:
+            self.discard(self._dropped.popleft())
+
+    async def _close_stale(self) -> None:
+        with self._mutex:
+            stale = self._ledger.drain_stale()
+        for slot in stale:
+            await self._close(slot)
+
+    async def _close(self, slot: Slot) -> None:
+        link: AsyncLink = slot.raw
+        try:
+            await link.raw.close()
+        except (self._dialect.driver_error, OSError):
+            hard_close_async(self._dialect, link.raw)
+
+    def suspect(self) -> None:
+        """A connection was lost: ask all older ones before they are given out."""
+        with self._mutex:
+            self._ledger.suspect()
+
+    def _fail_waiters(self, error: BaseException) -> None:
+        with self._mutex:
+            waiters = self._ledger.fail_waiters(error)
+        for waiter in waiters:
+            waiter.wake()
+
+    # -- the pool itself -----------------------------------------------------------------------
+
+    def _after_fork(self) -> None:
+        """Begin empty in a child; the parent's connections are kept from being closed."""
+        self._inherited.extend(self._ledger.reset_after_fork())
+        self._begin_afresh()
+
+    def _adopt(self, loop: Any) -> None:
+        """Belong to the running loop; connections of a loop that was closed are given up."""
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise PoolError(
+                    "this engine belongs to another event loop that is still there; "
+                    "make one engine per loop, or dispose() of it in its own loop first"
+                )
+            self._inherited.extend(self._ledger.reset_after_fork())
+            self._begin_afresh()
+        self._loop = loop
+
+    async def dispose(self, *, final: bool = False) -> None:
+        """Close idle connections now and busy ones when they come back."""
+        with self._mutex:
+            slots, waiters = self._ledger.close() if final else (self._ledger.empty(), [])
+        for waiter in waiters:
+            waiter.wake()
+        for slot in slots:
+            await self._close(slot)
+        await self._close_stale()
+
+    def status(self) -> PoolStatus:
+        """Return a snapshot: sizes and counters."""
+        return self._ledger.status()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.status()!r}>"
+
+
+class AsyncNullPool(AsyncQueuePool):
+    """Keeps nothing: every connection is opened when taken and closed when given back.
+
+    `poolclass="NullPool"`.
+    """
+
+    def __init__(self, opener: AsyncOpener, **options: Any) -> None:
+        super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
+
+
+class Site:
+    """The line that took a connection."""
+
+    __slots__ = ("_code", "_line")
+
+    def __init__(self, code: CodeType, line: int) -> None:
+        self._code = code
+        self._line = line
+
+    def __str__(self) -> str:
+        return f"{self._code.co_filename}:{self._line} in {self._code.co_name}"
+
+
+def _site() -> Site | None:
+    """Find the first frame that is not plainsql's."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("plainsql."):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else Site(frame.f_code, frame.f_lineno)

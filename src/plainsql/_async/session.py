@@ -1,0 +1,298 @@
+"""The session: a transaction at a time, on a connection that it holds only meanwhile.
+
+Floor 3, source of the sync twin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plainsql._async.engine import AsyncEngine
+from plainsql.concurrency import Opening
+from plainsql.errors import ArgumentError, TransactionStateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+    from typing import LiteralString, Self
+
+    from plainsql._async.connection import AsyncConnection
+    from plainsql._async.stream import AsyncStream
+    from plainsql._async.transaction import AsyncTransaction
+    from plainsql.result import Result
+    from plainsql.statement import TextClause
+
+    Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
+
+
+class AsyncSession:
+    """Statements in a transaction; `commit()` or `rollback()` ends it and frees the connection.
+
+    The connection is taken from the engine at the first statement and given back when the
+    transaction ends; the next statement takes one again.  Leaving the `with` block rolls back
+    what was not committed.  Not to be used by two threads or tasks at once.
+    """
+
+    __slots__ = ("_bind", "_block", "_connection", "_engine")
+
+    _connection: AsyncConnection | None
+
+    def __init__(self, bind: AsyncEngine, **execution_options: Any) -> None:
+        if not isinstance(bind, AsyncEngine):
+            raise ArgumentError(f"a session is bound to an engine, not to {bind!r}")
+        self._engine = bind
+        self._bind = bind.execution_options(**execution_options) if execution_options else bind
+        self._connection = None
+        self._block: AsyncSessionTransaction | None = None
+
+    async def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[Any]:
+        """Run one statement; as `Connection.execute`."""
+        connection = self._connection
+        if connection is None:
+            connection = await self._connect()
+        return await connection.execute(statement, params, execution_options=execution_options)
+
+    async def scalar(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a statement and return the first column of its first row, or None."""
+        return (await self.execute(statement, params, execution_options=execution_options)).scalar()
+
+    async def scalars(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a statement and return the first column of its rows."""
+        result = await self.execute(statement, params, execution_options=execution_options)
+        return result.scalars()
+
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+    ) -> Opening[AsyncStream]:
+        """Run one query and return its rows as they come; as `Connection.stream`."""
+        return Opening(self._stream(statement, params, batch))
+
+    async def _stream(
+        self, statement: LiteralString | TextClause, params: Mapping[str, Any] | None, batch: int
+    ) -> AsyncStream:
+        connection = self._connection or await self._connect()
+        return await connection._stream(statement, params, batch)
+
+    # -- transactions --------------------------------------------------------------------------
+
+    def begin(self) -> Opening[AsyncSessionTransaction]:
+        """Begin the transaction; a context manager that commits, or rolls back on an exception."""
+        return Opening(self._begin())
+
+    async def _begin(self) -> AsyncSessionTransaction:
+        if self._connection is not None:
+            raise TransactionStateError("a transaction is already begun on this session")
+        connection = await self._connect()
+        return AsyncSessionTransaction(self, await connection._begin_root())
+
+    def begin_nested(self) -> Opening[AsyncTransaction]:
+        """Set a savepoint, in a transaction that is begun if need be; to any depth."""
+        return Opening(self._begin_nested())
+
+    async def _begin_nested(self) -> AsyncTransaction:
+        connection = self._connection or await self._connect()
+        return await connection._begin_nested()
+
+    async def commit(self) -> None:
+        """Commit the transaction; nothing if there is none.  Errors as `Connection.commit`."""
+        connection = self._connection
+        if connection is None:
+            return
+        await connection.commit()
+        await self._release()
+
+    async def rollback(self) -> None:
+        """Roll back the transaction; nothing if there is none."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            await connection.rollback()
+        finally:
+            await self._release()
+
+    def in_transaction(self) -> bool:
+        """Tell whether a transaction is begun."""
+        return self._connection is not None
+
+    def in_nested_transaction(self) -> bool:
+        """Tell whether a savepoint is set."""
+        return self._connection is not None and self._connection.in_nested_transaction()
+
+    # -- the session itself --------------------------------------------------------------------
+
+    async def connection(self) -> AsyncConnection:
+        """Return the connection of this transaction, taken now if need be; the session's."""
+        return self._connection or await self._connect()
+
+    def get_bind(self) -> AsyncEngine:
+        """Return the engine."""
+        return self._engine
+
+    async def invalidate(self) -> None:
+        """Close the driver's connection at once, and end the transaction with it."""
+        if self._connection is not None:
+            await self._connection.invalidate()
+            await self._release()
+
+    async def close(self) -> None:
+        """Roll back what was not committed and free the connection; usable afterwards."""
+        if self._connection is not None:
+            await self._release()
+
+    async def _connect(self) -> AsyncConnection:
+        if self._block is not None:
+            raise TransactionStateError(
+                "the transaction of this `with` block has ended; leave the block first"
+            )
+        self._connection = connection = await self._bind._connect()
+        return connection
+
+    async def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        state = "in transaction" if self._connection is not None else "idle"
+        return f"<{type(self).__name__} of {self._engine!r}: {state}>"
+
+
+class AsyncSessionTransaction:
+    """The transaction of `Session.begin()`: ends as the session's does, and frees its connection."""
+
+    __slots__ = ("_ended", "_session", "_transaction")
+
+    def __init__(self, session: AsyncSession, transaction: AsyncTransaction) -> None:
+        self._session = session
+        self._transaction = transaction
+        self._ended = False
+
+    @property
+    def is_active(self) -> bool:
+        """True until it is committed or rolled back."""
+        return self._transaction.is_active
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session."""
+        return self._session
+
+    async def commit(self) -> None:
+        """Commit; as `Session.commit`."""
+        await self._transaction.commit()
+        await self._free()
+
+    async def rollback(self) -> None:
+        """Roll back; as `Session.rollback`."""
+        try:
+            await self._transaction.rollback()
+        finally:
+            await self._free()
+
+    async def close(self) -> None:
+        """Roll back if it has not ended."""
+        await self.rollback()
+
+    async def _free(self) -> None:
+        if not self._ended:
+            self._ended = True
+            await self._session._release()
+
+    async def __aenter__(self) -> Self:
+        self._session._block = self
+        await self._transaction.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._transaction.__aexit__(kind, exc, trace)
+        finally:
+            self._session._block = None
+            await self._free()
+
+
+class async_sessionmaker:  # noqa: N801 - SQLAlchemy's name
+    """A factory of sessions with the same engine and options."""
+
+    def __init__(self, bind: AsyncEngine | None = None, **execution_options: Any) -> None:
+        self._bind = bind
+        self._options = execution_options
+
+    def configure(self, bind: AsyncEngine | None = None, **execution_options: Any) -> None:
+        """Change the engine or the options of the sessions to come."""
+        self._bind = bind or self._bind
+        self._options = {**self._options, **execution_options}
+
+    def __call__(self, **execution_options: Any) -> AsyncSession:
+        """Make a session."""
+        if self._bind is None:
+            raise ArgumentError("this sessionmaker has no engine: configure(bind=engine) first")
+        return AsyncSession(self._bind, **{**self._options, **execution_options})
+
+    def begin(self) -> _SessionBlock:
+        """Make a session and begin: a block that commits, or rolls back, and closes."""
+        return _SessionBlock(self())
+
+
+class _SessionBlock:
+    """The block of `sessionmaker.begin()`."""
+
+    __slots__ = ("_session", "_transaction")
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def __aenter__(self) -> AsyncSession:
+        self._transaction = await self._session._begin()
+        await self._transaction.__aenter__()
+        return self._session
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._transaction.__aexit__(kind, exc, trace)
+        finally:
+            await self._session.close()

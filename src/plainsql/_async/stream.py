@@ -1,0 +1,276 @@
+"""Rows as they come: the fetch methods of a result, with I/O and bounded memory.
+
+Floor 3, source of the sync twin.  At most one batch is held; what is asked for beyond it is
+fetched then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from plainsql.errors import ArgumentError, ResultError, TransactionStateError
+from plainsql.result import Distinct, only, only_or_none, pick
+from plainsql.row import position, row_class
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from plainsql._async.connection import AsyncConnection
+    from plainsql.row import Row
+    from plainsql.statement import Compiled
+
+T = TypeVar("T")
+
+
+class AsyncFetch(Generic[T]):
+    """What a stream and its views share: drawing from one source, a batch at a time."""
+
+    _source: AsyncStream
+    _make: Callable[[Any], T]
+    _unique: Distinct | None = None
+
+    async def fetchmany(self, size: int | None = None) -> list[T]:
+        """Return the next `size` rows (one batch by default), fewer at the end."""
+        if size is None:
+            size = self._source._batch
+        found: list[T] = []
+        while len(found) < size:
+            rows = await self._source._draw(size - len(found))
+            if not rows:
+                break
+            made = map(self._make, rows)
+            found.extend(made if self._unique is None else self._unique.among(made))
+        return found
+
+    async def fetchone(self) -> T | None:
+        """Return the next row, or None at the end."""
+        found = await self.fetchmany(1)
+        return found[0] if found else None
+
+    async def partitions(self, size: int | None = None) -> AsyncIterator[list[T]]:
+        """Yield lists of `size` rows (one batch by default)."""
+        while rows := await self.fetchmany(size):
+            yield rows
+
+    async def all(self) -> list[T]:
+        """Return all rows that are left; their memory is the caller's choice."""
+        found: list[T] = []
+        async for rows in self.partitions():
+            found.extend(rows)
+        return found
+
+    async def first(self) -> T | None:
+        """Return the next row or None, and close the stream."""
+        row = await self.fetchone()
+        await self._source.close()
+        return row
+
+    async def one(self) -> T:
+        """Return the only row; `NoResultFound` or `MultipleResultsFound` otherwise."""
+        rows = await self.fetchmany(2)
+        await self._source.close()
+        return only(iter(rows))
+
+    async def one_or_none(self) -> T | None:
+        """Return the only row or None; `MultipleResultsFound` otherwise."""
+        rows = await self.fetchmany(2)
+        await self._source.close()
+        return only_or_none(iter(rows))
+
+    def unique(self, strategy: Callable[[Any], Any] | None = None) -> Self:
+        """Give out each row once; all that were given out stay in memory to compare with."""
+        self._unique = Distinct(strategy)
+        return self
+
+    async def close(self) -> None:
+        """Close the stream."""
+        await self._source.close()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        while rows := await self.fetchmany():
+            for row in rows:
+                yield row
+
+
+class AsyncStream(AsyncFetch["Row"]):
+    """The rows of one query, as they come; made by `Connection.stream()`.
+
+    A context manager.  Closed by its end, by `close()`, and by the end of the transaction; then
+    fetching raises `ResultError`.
+    """
+
+    _make: type[Row]
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        compiled: Compiled,
+        cursor: Any,
+        texts: tuple[str, str, str] | None,
+        batch: int,
+    ) -> None:
+        self._source = self
+        self._connection = connection
+        self._compiled = compiled
+        self._cursor = cursor
+        self._own_cursor = getattr(cursor, "driver_cursor", cursor)
+        self._texts = texts
+        self._batch = batch
+        self._rows: Sequence[Any] = ()
+        self._at = 0
+        self._exhausted = False
+        self._closed = False
+
+    # -- what the caller sees ------------------------------------------------------------------
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        return self._make._fields
+
+    def scalars(self, index: int | str = 0) -> AsyncFetch[Any]:
+        """Return the same stream as values of one column."""
+        at = position(self._make, index)
+        return _View(self, lambda row: row[at])
+
+    def mappings(self) -> AsyncFetch[Any]:
+        """Return the same stream as mappings from column name to value."""
+        make = self._make
+        return _View(self, lambda row: make(row)._mapping)
+
+    def columns(self, *keys: int | str) -> AsyncFetch[Any]:
+        """Return the same stream with only these columns."""
+        make = pick(self._make, tuple(position(self._make, key) for key in keys))
+        return _View(self, make)
+
+    def tuples(self) -> AsyncStream:
+        """Return the same stream; for SQLAlchemy's vocabulary."""
+        return self
+
+    async def scalar(self) -> Any:
+        """Return the first column of the next row or None, and close the stream."""
+        row = await self.first()
+        return None if row is None else row[0]
+
+    async def scalar_one(self) -> Any:
+        """Return the first column of the only row."""
+        return (await self.one())[0]
+
+    async def scalar_one_or_none(self) -> Any:
+        """Return the first column of the only row, or None."""
+        row = await self.one_or_none()
+        return None if row is None else row[0]
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing more can be fetched."""
+        return self._closed
+
+    async def close(self) -> None:
+        """Free what the stream holds on the server; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        connection = self._connection
+        if self in connection._streams:
+            connection._streams.remove(self)
+            if self._texts is None:
+                await self._guarded(self._cursor.close)
+            elif not connection._nesting.in_trouble:
+                await self._run(self._texts[2])
+        self._rows = ()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {'closed' if self._closed else 'open'}>"
+
+    # -- what the connection calls -------------------------------------------------------------
+
+    async def _open(self, sql: str, values: Any) -> None:
+        """Send the query; close again where it returns no rows."""
+        if self._texts is not None:
+            await self._run(self._texts[0], values)
+            await self._fill()
+        else:
+            await self._run(sql, values)
+        link = self._connection._link
+        keys = link.column_names(self._own_cursor) if link is not None else None
+        if keys is None:
+            await self.close()
+            raise ArgumentError("stream() takes a query; this statement returns no rows")
+        self._make = row_class(keys)
+
+    def _forget(self) -> None:
+        """The transaction or the connection is gone, and the cursor with it."""
+        self._closed = True
+        self._rows = ()
+
+    # -- fetching ------------------------------------------------------------------------------
+
+    async def _draw(self, size: int) -> Sequence[Any]:
+        """Return the next raw rows, `size` at most, none at the end."""
+        if self._at >= len(self._rows):
+            if self._closed and not self._exhausted:
+                raise ResultError(
+                    "the stream is closed: fetch before close(), and before the transaction ends"
+                )
+            if not self._exhausted:
+                await self._fill()
+        at = self._at
+        self._at = at + size
+        return self._rows[at : at + size]
+
+    async def _fill(self) -> None:
+        if self._texts is not None:
+            await self._run(self._texts[1])
+            self._rows = await self._guarded(self._cursor.fetchall)
+        else:
+            self._rows = await self._guarded(self._cursor.fetchmany, self._batch)
+        self._at = 0
+        if len(self._rows) < self._batch:
+            rows = self._rows
+            self._exhausted = True
+            await self.close()
+            self._rows = rows
+
+    async def _run(self, sql: str, values: Any = None) -> None:
+        echo = self._connection._echo
+        if echo is not None:
+            echo.statement(sql, values)
+        await self._guarded(self._cursor.execute, *((sql,) if values is None else (sql, values)))
+
+    async def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call the driver; what it raises means what it means for any statement."""
+        connection = self._connection
+        if connection._link is None:
+            raise TransactionStateError("the connection of this stream was lost or closed")
+        try:
+            return await call(*args)
+        except BaseException as exc:
+            if self in connection._streams:
+                connection._streams.remove(self)
+            self._forget()
+            error = await connection._after_error(exc, self._compiled)
+            if error is exc:
+                raise
+            raise error from exc
+
+
+class _View(AsyncFetch[Any]):
+    """The same stream, each row made into something else."""
+
+    def __init__(self, source: AsyncStream, make: Callable[[Any], Any]) -> None:
+        self._source = source
+        self._make = make
+        self._unique = source._unique

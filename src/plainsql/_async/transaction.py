@@ -1,0 +1,70 @@
+"""A transaction or savepoint as its user holds it; the connection does the work.
+
+Floor 3, source of the sync twin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plainsql.nesting import Scope
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from plainsql._async.connection import AsyncConnection
+
+
+class AsyncTransaction(Scope):
+    """The outermost transaction, or a savepoint; a context manager.
+
+    Leaving the block commits, or rolls back if an exception leaves it; what has already ended is
+    left alone.  A rollback that fails on the way out never hides that exception: it is added to
+    it as a note.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: AsyncConnection, name: str | None) -> None:
+        super().__init__(name)
+        self._connection = connection
+
+    async def commit(self) -> None:
+        """Commit the transaction, or release the savepoint.
+
+        `TransactionAborted` says that it was rolled back instead; `TransactionStateError` that it
+        has ended before.
+        """
+        await self._connection._commit_scope(self)
+
+    async def rollback(self) -> None:
+        """Roll back to where this began; nothing if it has ended."""
+        if self.is_active:
+            await self._connection._roll_back_scope(self)
+
+    async def close(self) -> None:
+        """Roll back if it has not ended."""
+        await self.rollback()
+
+    async def __aenter__(self) -> Self:
+        self._connection._enter_block(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection._leave_block(self)
+        if not self.is_active:
+            return
+        if exc is not None:
+            await self._connection._abandon_scope(self, exc)
+            return
+        try:
+            await self.commit()
+        except BaseException as failure:
+            await self._connection._abandon_scope(self, failure)
+            raise

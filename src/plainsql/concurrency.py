@@ -1,0 +1,188 @@
+"""Where sync and async differ: lock, waiter, shield, hand-over, close; each thing twice.
+
+Floor 3.  The names with `Async` or `_async` are what `_async/` uses; `tools/unasync.py` turns
+them into the others.  Nothing here knows of pools or transactions.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine, Generator
+    from types import TracebackType
+
+    from plainsql.dialect import Dialect
+
+T = TypeVar("T")
+
+#: Counts the forks that this process is the child of; a pool compares it at every checkout.
+forks = 0
+
+
+def _count_fork() -> None:
+    global forks  # noqa: PLW0603 - the one fact about the process that a pool must learn
+    forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+Mutex = threading.Lock
+
+
+class AsyncMutex:
+    """Nothing to lock: a pool's tasks run in one loop, and its critical sections do not await."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+class Cell:
+    """What one waiting thread sleeps on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wake(self) -> None:
+        self._lock.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until woken, `seconds` at most; tell whether it was woken."""
+        return self._lock.acquire(timeout=max(0.0, seconds))
+
+
+class AsyncCell:
+    """What one waiting task sleeps on."""
+
+    def __init__(self) -> None:
+        import asyncio  # noqa: PLC0415 - not on the import path of the sync side
+
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self, seconds: float) -> bool:
+        """Sleep until woken, `seconds` at most; tell whether it was woken."""
+        import asyncio  # noqa: PLC0415
+
+        done, _ = await asyncio.wait([self._future], timeout=max(0.0, seconds))
+        return bool(done)
+
+
+class Opening(Generic[T]):
+    """Something that is opened by awaiting: `x = await opening` or `async with opening as x`."""
+
+    __slots__ = ("_opened", "_opening")
+
+    def __init__(self, opening: Coroutine[Any, Any, T]) -> None:
+        self._opening = opening
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._opening.__await__()
+
+    async def __aenter__(self) -> T:
+        self._opened: Any = await self._opening
+        return await self._opened.__aenter__()  # type: ignore[no-any-return]
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self._opened.__aexit__(kind, exc, trace)  # type: ignore[no-any-return]
+
+
+def shielded(value: T, orphan: Callable[[T], None]) -> T:
+    """Return what the call before returned: a thread is not cancelled."""
+    del orphan
+    return value
+
+
+async def shielded_async(opening: Coroutine[Any, Any, T], orphan: Callable[[T], None]) -> T:
+    """Await; if the caller is cancelled meanwhile, go on and give the outcome to `orphan`."""
+    import asyncio  # noqa: PLC0415
+
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            task.add_done_callback(lambda done: done.exception() or orphan(done.result()))
+        raise
+
+
+def current_loop() -> None:
+    """Tell which loop the pool belongs to: none."""
+    return
+
+
+def current_loop_async() -> asyncio.AbstractEventLoop:
+    """Tell which loop the pool belongs to."""
+    import asyncio  # noqa: PLC0415
+
+    return asyncio.get_running_loop()
+
+
+def current_task() -> str:
+    """Name the thread, for messages."""
+    return f"thread {threading.current_thread().name!r}"
+
+
+def current_task_async() -> str:
+    """Name the task, for messages."""
+    import asyncio  # noqa: PLC0415
+
+    task = asyncio.current_task()
+    return f"task {task.get_name()!r}" if task else "no task"
+
+
+def stream_cursor(dialect: Dialect, raw: Any, batch: int) -> Any:
+    """Return a cursor that does not buffer."""
+    return dialect.stream_cursor(raw, batch)
+
+
+def stream_cursor_async(dialect: Dialect, raw: Any, batch: int) -> Any:
+    """Return an awaitable cursor that does not buffer."""
+    if hasattr(raw, "stream_cursor"):
+        return raw.stream_cursor(batch)
+    return dialect.stream_cursor(raw, batch)
+
+
+def hard_close(dialect: Dialect, raw: Any) -> None:
+    """Close a doubtful connection without any protocol; never waits for the server."""
+    with suppress(OSError, dialect.driver_error):
+        dialect.abort(raw)
+    with suppress(OSError, dialect.driver_error):
+        dialect.finish(raw)
+
+
+def hard_close_async(dialect: Dialect, raw: Any) -> None:
+    """Close a doubtful connection without any protocol; never waits for the server."""
+    if hasattr(raw, "abort"):
+        raw.abort()
+    else:
+        hard_close(dialect, raw)
+
+
+async def run_hook_async(hook: Callable[[Any], Any], raw: Any) -> None:
+    """Call a user's hook with the awaitable connection; await what it returns."""
+    outcome = hook(raw)
+    if hasattr(outcome, "__await__"):
+        await outcome
+
+
+def run_hook(hook: Callable[[Any], Any], raw: Any) -> None:
+    """Call a user's hook with the driver's connection."""
+    hook(raw)

@@ -1,0 +1,353 @@
+"""What a database and its driver do differently, as data and a few methods: the plug-in contract.
+
+Floor 1.  A dialect package subclasses `Dialect`, sets what differs from standard SQL and writes
+`load`, `connect` and `error_code`; everything else has a default.  Nothing here does I/O but
+`connect`, and nothing imports a driver before `load` is called.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from plainsql import errors
+from plainsql.errors import ArgumentError, DBAPIError, NotSupportedError, ParameterError
+from plainsql.lexing import LexicalRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from plainsql.driver import AsyncDriverConnection, ParamStyle, TransactionState
+    from plainsql.url import URL
+
+# SQLSTATE, or its first two characters: ISO/IEC 9075-2 and PostgreSQL's appendix A.
+SQLSTATES: dict[str, type[DBAPIError]] = {
+    "08": errors.Disconnected,
+    "0A": errors.NotSupportedError,
+    "22": errors.DataError,
+    "23": errors.IntegrityError,
+    "23502": errors.NotNullViolation,
+    "23503": errors.ForeignKeyViolation,
+    "23505": errors.UniqueViolation,
+    "23514": errors.CheckViolation,
+    "23P01": errors.ExclusionViolation,
+    "25006": errors.ReadOnlyError,
+    "25P02": errors.TransactionAborted,
+    "28": errors.AuthenticationError,
+    "40001": errors.SerializationFailure,
+    "40P01": errors.DeadlockDetected,
+    "42": errors.ProgrammingError,
+    "42501": errors.InsufficientPrivilege,
+    "42601": errors.SQLSyntaxError,
+    "42703": errors.UndefinedColumn,
+    "42P01": errors.UndefinedTable,
+    "53": errors.OperationalError,
+    "53100": errors.DiskFull,
+    "53300": errors.TooManyConnections,
+    "55P03": errors.LockTimeout,
+    "57014": errors.QueryCanceled,
+}
+
+PEP_249 = (
+    "InterfaceError DataError OperationalError IntegrityError InternalError ProgrammingError "
+    "NotSupportedError DatabaseError"
+).split()
+
+ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+# Statements that never end a transaction, on any database that commits implicitly.
+PLAIN_VERBS = frozenset("SELECT INSERT UPDATE DELETE REPLACE WITH VALUES MERGE SHOW EXPLAIN".split())
+
+
+class Dialect:
+    """One database as one driver speaks to it; an instance belongs to one engine.
+
+    Required of a subclass: `name`, `driver_name`, `paramstyle`, `load`, `connect`, `error_code`.
+    Methods that take `raw` get the driver's own connection and, where nothing else is said,
+    answer from local knowledge, without a round trip.
+    """
+
+    name: ClassVar[str]
+    driver_name: ClassVar[str]
+    paramstyle: ClassVar[ParamStyle]
+
+    #: The package extra that installs the driver, named when it is missing.
+    extra: ClassVar[str] = ""
+    #: What the lexer of a new connection does; `lexical_rules` may refine it per connection.
+    lexical: ClassVar[LexicalRules] = LexicalRules()
+    #: "savepoints", "read_only", "deferrable", "interleaved_streams" (other statements may run
+    #: while a stream is open), "implicit_commit" (some statements commit by themselves).
+    capabilities: ClassVar[frozenset[str]] = frozenset({"savepoints"})
+    isolation_levels: ClassVar[tuple[str, ...]] = ISOLATION_LEVELS
+    #: URL options: name → function from the option's text to the value `connect` wants.
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
+
+    #: Code, or two-character SQLSTATE class → exception class.
+    error_classes: ClassVar[Mapping[str, type[DBAPIError]]] = SQLSTATES
+    #: Codes after which the connection is lost whatever the driver says.
+    lost_codes: ClassVar[frozenset[str]] = frozenset()
+    #: Codes after which running the whole transaction again is safe.
+    retryable_codes: ClassVar[frozenset[str]] = frozenset({"40001", "40P01"})
+
+    #: Exact type → None (the driver takes it as it is) or a function to what the driver takes.
+    parameter_codecs: ClassVar[Mapping[type, Callable[[Any], Any] | None]] = {}
+    #: Whether types that `parameter_codecs` does not know go to the driver as they are.
+    passes_unknown_types: ClassVar[bool] = False
+    #: Most parameters of one statement; None where the server has no limit.
+    max_parameters: ClassVar[int | None] = None
+    #: True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length.
+    lists_as_arrays: ClassVar[bool] = False
+    #: What stands for an empty list after IN and NOT IN.
+    empty_set: ClassVar[str] = "(SELECT NULL WHERE 1 = 0)"
+
+    #: Sent when a connection idled beyond the window; None: nothing to ask.
+    ping_sql: ClassVar[str | None] = "SELECT 1"
+    #: Sent after an error inside a transaction, where only the server's next answer tells
+    #: whether the transaction lives; None where `transaction_state` knows at once.
+    probe_sql: ClassVar[str | None] = None
+    #: Longest identifier, in bytes of UTF-8 or in characters.
+    max_identifier_bytes: ClassVar[int | None] = None
+    max_identifier_chars: ClassVar[int | None] = None
+    identifier_quote: ClassVar[str] = '"'
+
+    #: The driver's base exception, set by `load`.
+    driver_error: type[Exception]
+
+    # -- connecting ----------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Import the driver and set `driver_error`; ImportError if it is not installed."""
+        raise NotImplementedError
+
+    def options(self, url: URL) -> dict[str, Any]:
+        """Return the URL's options as `connect` wants them; refuse unknown ones by name."""
+        options: dict[str, Any] = {}
+        for name, value in url.query.items():
+            convert = self.url_options.get(name)
+            if convert is None:
+                known = ", ".join(sorted(self.url_options)) or "none"
+                raise errors.URLError(f"unknown URL option {name!r} for {self.name}; known: {known}")
+            if not isinstance(value, str):
+                raise errors.URLError(f"the URL option {name!r} is given more than once")
+            try:
+                options[name] = convert(value)
+            except ValueError as exc:
+                raise errors.URLError(f"URL option {name}={value!r}: {exc}") from None
+        return options
+
+    def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
+        """Open one PEP 249 connection in driver autocommit mode, within `timeout` seconds.
+
+        TLS and authentication are inside the deadline.  `connect_args` go to the driver as they
+        are and win over what the URL says.
+        """
+        raise NotImplementedError
+
+    async def connect_async(
+        self, url: URL, timeout: float, connect_args: Mapping[str, Any]
+    ) -> AsyncDriverConnection:
+        """Open an awaitable connection; the default puts `connect` behind a worker thread."""
+        from plainsql.bridge import bridge  # noqa: PLC0415 - asyncio only where it is used
+
+        return await bridge(self, lambda: self.connect(url, timeout, connect_args))
+
+    def prepare(self, raw: Any) -> None:
+        """Put a connection that a user's `creator` made into the state `connect` promises."""
+
+    def open_database(self, url: URL) -> Any:
+        """Return what must live as long as the engine does, with a `close()`, or None."""
+        return None
+
+    def lexical_rules(self, raw: Any) -> LexicalRules:
+        """Return the rules of this connection, as its mode was when it was opened."""
+        return self.lexical
+
+    # -- errors --------------------------------------------------------------------------------
+
+    def error_code(self, exc: BaseException) -> str | None:
+        """Return the SQLSTATE or the vendor's number as text, or None."""
+        raise NotImplementedError
+
+    def error_class(self, exc: BaseException, code: str | None) -> type[DBAPIError] | None:
+        """Tell more where a code is ambiguous; None leaves the choice to the tables."""
+        return None
+
+    def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
+        """Return what the server tells of constraint, table, column and position."""
+        return {}
+
+    def translate(
+        self, exc: BaseException, *, connecting: bool = False, lost: bool = False
+    ) -> DBAPIError:
+        """Return our error for the driver's; the caller adds what it knows and raises it."""
+        code = self.error_code(exc)
+        cls = self.error_class(exc, code) or self._class_of(exc, code)
+        if lost and not issubclass(cls, errors.Disconnected):
+            cls = errors.Disconnected
+        if connecting and not issubclass(cls, errors.ConnectError):
+            cls = errors.ConnectError
+        error = cls(str(exc))
+        error.code = code
+        error.retryable = code in self.retryable_codes and not connecting
+        for name, value in self.diagnose(exc).items():
+            setattr(error, name, value)
+        return error
+
+    def _class_of(self, exc: BaseException, code: str | None) -> type[DBAPIError]:
+        if code is not None:
+            cls = self.error_classes.get(code) or self.error_classes.get(code[:2])
+            if cls is not None:
+                return cls
+        for base in type(exc).__mro__:
+            if base.__name__ in PEP_249:
+                return getattr(errors, base.__name__)  # type: ignore[no-any-return]
+        return errors.DatabaseError
+
+    def is_lost(self, exc: BaseException, raw: Any) -> bool:
+        """Tell whether the connection is gone after `exc`; judged before the class."""
+        return not self.is_open(raw) or self.error_code(exc) in self.lost_codes
+
+    # -- the state of a connection -------------------------------------------------------------
+
+    def is_open(self, raw: Any) -> bool:
+        """Tell whether the driver believes the connection open."""
+        return True
+
+    def transaction_state(self, raw: Any) -> TransactionState:
+        """Tell the server's transaction state as the driver last heard it."""
+        return "unknown"
+
+    def fileno(self, raw: Any) -> int | None:
+        """Return the socket's descriptor, or None where there is no socket."""
+        return None
+
+    def proves_idle(self, raw: Any) -> bool:
+        """Tell whether no answer of the server is outstanding, after an interrupted call."""
+        return False
+
+    def abort(self, raw: Any) -> None:
+        """Unblock, from another thread, a call that waits on the connection; no protocol."""
+        fd = self.fileno(raw)
+        if fd is None:
+            return
+        import socket  # noqa: PLC0415 - only on this rare path
+
+        with socket.socket(fileno=os.dup(fd)) as twin:
+            twin.shutdown(socket.SHUT_RDWR)
+
+    def finish(self, raw: Any) -> None:
+        """Close a connection in any state, without waiting for the server."""
+        raw.close()
+
+    # -- transactions --------------------------------------------------------------------------
+
+    def begin(
+        self, isolation_level: str | None, read_only: bool | None, deferrable: bool | None
+    ) -> tuple[str, ...]:
+        """Return the statements that open a transaction with these options."""
+        sql = "START TRANSACTION"
+        if isolation_level:
+            sql += f" ISOLATION LEVEL {isolation_level}"
+        if read_only is not None:
+            sql += " READ ONLY" if read_only else " READ WRITE"
+        return (sql,)
+
+    def end(self, read_only: bool | None) -> tuple[str, ...]:
+        """Return what must follow COMMIT or ROLLBACK to undo what `begin` set."""
+        return ()
+
+    def rollback(self, raw: Any) -> bool:
+        """Roll back by the driver's own means and return True, or leave it to plain ROLLBACK."""
+        return False
+
+    async def rollback_async(self, raw: Any) -> bool:
+        """The awaitable twin of `rollback`."""
+        return False
+
+    def committed(self, cursor: Any) -> bool:
+        """Tell whether the COMMIT that `cursor` just ran stored the transaction."""
+        return True
+
+    # -- statements ----------------------------------------------------------------------------
+
+    def refuse(self, verb: str, sql: str) -> str | None:
+        """Say why a statement would be silently ignored inside a transaction, or None.
+
+        Asked once per text, for statements whose verb is not a plain one.
+        """
+        return None
+
+    def column_names(self, cursor: Any) -> tuple[str, ...] | None:
+        """Return the names of the columns that `cursor` holds; None where it holds no rows."""
+        description = cursor.description
+        return None if description is None else tuple([column[0] for column in description])
+
+    def stream_cursor(self, raw: Any, batch: int) -> Any:
+        """Return a cursor that does not buffer; creating it does no I/O."""
+        return raw.cursor()
+
+    def stream_sql(self, sql: str, number: int, batch: int) -> tuple[str, str, str] | None:
+        """Return what to send to open, fetch and close where a cursor is made by statements."""
+        return None
+
+    def quote(self, identifier: str) -> str:
+        """Return `identifier` quoted; ArgumentError where the server can not hold it."""
+        if not identifier or "\0" in identifier:
+            raise ArgumentError(f"an identifier can not be empty or hold NUL: {identifier!r}")
+        try:
+            size = len(identifier.encode())
+        except UnicodeEncodeError:
+            raise ArgumentError(f"an identifier can not hold surrogates: {identifier!r}") from None
+        if self.max_identifier_bytes and size > self.max_identifier_bytes:
+            limit = f"{self.max_identifier_bytes} bytes"
+            raise ArgumentError(f"identifier {identifier!r} is longer than {limit}")
+        if self.max_identifier_chars and len(identifier) > self.max_identifier_chars:
+            limit = f"{self.max_identifier_chars} characters"
+            raise ArgumentError(f"identifier {identifier!r} is longer than {limit}")
+        mark = self.identifier_quote
+        return mark + identifier.replace(mark, mark * 2) + mark
+
+    # -- values --------------------------------------------------------------------------------
+
+    def adapt(self, name: str, value: Any) -> Any:
+        """Return what the driver takes for `value`; ParameterError where nothing does it right."""
+        codecs = self.parameter_codecs
+        for base in type(value).__mro__[:-1]:
+            if base in codecs:
+                codec = codecs[base]
+                try:
+                    return self._base_value(base, value) if codec is None else codec(value)
+                except ValueError as exc:
+                    raise ParameterError(f"parameter {name!r}: {exc}") from None
+        if self.passes_unknown_types:
+            return value
+        raise ParameterError(
+            f"parameter {name!r} is of type {type(value).__name__}, "
+            f"which {self.name} ({self.driver_name}) can not take"
+        )
+
+    @staticmethod
+    def _base_value(base: type, value: Any) -> Any:
+        """Return a subclass's value as its plain base; its own `__str__` is not asked."""
+        if type(value) is base:
+            return value
+        if base in (str, int, float, bytes):
+            return base.__getnewargs__(value)[0] if base is not float else float.__pos__(value)  # type: ignore[attr-defined]
+        return value
+
+    # -- what is asked of it -------------------------------------------------------------------
+
+    def require(self, capability: str, what: str) -> None:
+        """Refuse what the database can not do, by its name."""
+        if capability not in self.capabilities:
+            raise NotSupportedError(f"{what}: {self.name} can not do this")
+
+    def isolation_level(self, level: str) -> str:
+        """Return the portable name of `level`; ArgumentError lists the possible ones."""
+        name = " ".join(level.upper().replace("_", " ").split()) if isinstance(level, str) else ""
+        possible: Sequence[str] = (*self.isolation_levels, "AUTOCOMMIT")
+        if name not in possible:
+            raise ArgumentError(
+                f"{self.name} has no isolation level {level!r}; possible: {', '.join(possible)}"
+            )
+        return name

@@ -1,0 +1,469 @@
+"""`text()` and `bindparam()`; a statement compiled for one dialect, and parameters bound to it.
+
+Floor 2: pure.  `Compiled` is made once per text and lexer mode and kept by the engine; `bind` is
+on the path of every statement: it orders the values, checks their types and names what is
+missing.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from plainsql.dialect import PLAIN_VERBS
+from plainsql.errors import ArgumentError, ParameterError
+from plainsql.lexing import scan
+from plainsql.registry import dialect_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from plainsql.dialect import Dialect
+    from plainsql.lexing import LexicalRules, Parameter, Scan
+    from plainsql.row import Row
+
+CACHE_ENTRIES: Final = 512
+CACHE_CHARACTERS: Final = 8 << 20
+CACHED_TEXT: Final = 64 << 10
+LISTS = (list, tuple, set, frozenset, range)
+#: The first keyword, behind blanks, comments and empty statements.
+FIRST_WORD = re.compile(r"(?:[\s(;]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+#: ROLLBACK TO a savepoint ends nothing.
+ROLLBACK_TO = re.compile(r"\s*ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b", re.IGNORECASE)
+CONTROL_VERBS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = _Required()
+
+
+class BindParameter:
+    """What is known of one parameter beside its name; made by `bindparam()`."""
+
+    __slots__ = ("expanding", "key", "type_", "value")
+
+    def __init__(self, key: str, value: Any, type_: type | None, *, expanding: bool) -> None:
+        self.key = key
+        self.value = value
+        self.type_ = type_
+        self.expanding = expanding
+
+    def __repr__(self) -> str:
+        return f"bindparam({self.key!r})"
+
+
+def bindparam(
+    key: str, value: Any = REQUIRED, type_: type | None = None, *, expanding: bool = False
+) -> BindParameter:
+    """Say more of the parameter `:key`: a default `value`, the type, or that it is a list.
+
+    With `type_`, a value that is neither None nor an instance of it is a `ParameterError`.
+    `IN :key` expands a list without `expanding=True`; elsewhere it is needed.
+    """
+    return BindParameter(key, value, type_, expanding=expanding)
+
+
+class TextClause:
+    """A statement as its author wrote it, with `:name` parameters; made by `text()`."""
+
+    __slots__ = ("_binds", "_key", "text")
+
+    text: str
+
+    def __init__(self, text: str, binds: dict[str, BindParameter] | None = None) -> None:
+        self.text = text
+        self._binds = binds or {}
+        # What the cache looks up: the text itself, or this object where parameters were typed.
+        self._key: Any = self if binds else text
+
+    def bindparams(self, *binds: BindParameter, **values: Any) -> TextClause:
+        """Return a copy with more known of its parameters: objects, or names with values."""
+        merged = dict(self._binds)
+        for bind in binds:
+            merged[bind.key] = bind
+        for name, value in values.items():
+            old = merged.get(name)
+            merged[name] = BindParameter(
+                name, value, old.type_ if old else None, expanding=bool(old and old.expanding)
+            )
+        return TextClause(self.text, merged)
+
+    def compile(self, dialect: str | Dialect = "sqlite") -> Compiled:
+        """Show what would be sent, without a connection; the driver need not be installed.
+
+        `str()` of the outcome is the SQL, `names` the parameters in the order they are sent.
+        """
+        if isinstance(dialect, str):
+            dialect = dialect_class(dialect)()
+        return Compiled(self, dialect, dialect.lexical)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"text({self.text!r})"
+
+
+def text(sql: str) -> TextClause:
+    """Make a statement of SQL text; each `:name` outside literals and comments is a parameter."""
+    if not isinstance(sql, str):
+        raise ArgumentError(f"text() takes a str, not {type(sql).__name__}")
+    return TextClause(sql)
+
+
+class Examined:
+    """What the connection must know of a statement before and after it runs.
+
+    `verb` is the first keyword.  `control`: it would begin or end the transaction.  `refusal`:
+    why the database would silently ignore it inside a transaction.  `special` is true where the
+    connection must look closer.
+    """
+
+    __slots__ = ("control", "refusal", "special", "statement", "verb")
+
+    lists: tuple[str, ...] = ()
+
+    def __init__(self, statement: str, dialect: Dialect) -> None:
+        self.statement = statement
+        match = FIRST_WORD.match(statement)
+        self._examine(match[1].upper() if match else "", dialect)
+
+    def _examine(self, verb: str, dialect: Dialect) -> None:
+        self.verb = verb
+        plain = verb in PLAIN_VERBS
+        self.control = verb in CONTROL_VERBS and not ROLLBACK_TO.match(self.statement)
+        self.refusal = None if plain else dialect.refuse(verb, self.statement)
+        commits = not plain and "implicit_commit" in dialect.capabilities
+        self.special = bool(self.control or self.refusal or commits)
+
+    @property
+    def sql(self) -> str:
+        return self.statement
+
+
+class Compiled(Examined):
+    """A statement rendered for one dialect and lexer mode.
+
+    `sql` is what is sent when no list has to be expanded, `names` the parameters in the order of
+    the placeholders.
+    """
+
+    __slots__ = (
+        "_checked", "_dialect", "_get", "_pieces", "_plain", "_places", "_scan", "_unique",
+        "binds", "keys", "lists", "names", "row_class", "sql",
+    )  # fmt: skip
+
+    row_class: type[Row] | None
+    keys: tuple[str, ...]
+
+    def __init__(self, clause: TextClause, dialect: Dialect, rules: LexicalRules) -> None:
+        self.statement = clause.text
+        self.binds = clause._binds  # noqa: SLF001 - same file, same idea
+        self._dialect = dialect
+        self._scan = found = scan(clause.text, rules)
+        self._check_binds()
+        self._plain = frozenset(t for t, codec in dialect.parameter_codecs.items() if not codec)
+        self.lists = tuple(
+            name
+            for name in dict.fromkeys(p.name for p in found.parameters)
+            if any(p.name == name and self._expands(p) for p in found.parameters)
+        )
+        self._places = tuple(p.name for p in found.parameters)
+        self._unique = tuple(dict.fromkeys(self._places))
+        reuse = dialect.paramstyle in ("numeric", "numeric_dollar")
+        self.names = self._unique if reuse or self._is_named else self._places
+        self._get = _getter(self.names)
+        self._pieces = _pieces(found, dialect)
+        self.sql = self._render({})
+        self._checked = bool(self.binds)
+        self._examine(found.verb, dialect)
+        self.row_class = None
+        self.keys = ()
+
+    @property
+    def _is_named(self) -> bool:
+        return self._dialect.paramstyle in ("named", "pyformat")
+
+    def __str__(self) -> str:
+        return self.sql
+
+    def __repr__(self) -> str:
+        return f"<Compiled for {self._dialect.name}: {self.sql!r}, {self.names}>"
+
+    # -- binding -------------------------------------------------------------------------------
+
+    def bind(self, params: Mapping[str, Any]) -> Any:
+        """Return the values in the order of the placeholders, as the driver takes them.
+
+        For statements without `lists`.  None where the statement has no parameters.
+        """
+        if self._checked:
+            params = self._complete(params)
+        try:
+            values = self._get(params)
+        except KeyError:
+            raise self._missing(params) from None
+        for value in values:
+            if value.__class__ not in self._plain:
+                values = self._adapted(values)
+                break
+        if self._is_named:
+            return dict(zip(self.names, values, strict=True))
+        return values or None
+
+    def expand(self, params: Mapping[str, Any]) -> tuple[str, Any]:
+        """Return the SQL and the values with every list spread over its own placeholders."""
+        if self._checked:
+            params = self._complete(params)
+        missing = [name for name in self._unique if name not in params]
+        if missing:
+            raise self._missing(params)
+        sizes = {name: self._items(name, params[name]) for name in self.lists}
+        if self._dialect.lists_as_arrays:
+            return self.sql, self._flatten(params, {name: [sizes[name]] for name in sizes})
+        return self._render(sizes), self._flatten(params, sizes)
+
+    def refuse_surplus(self, params: Mapping[str, Any]) -> None:
+        """Refuse names that the statement does not have, naming the closest that it has."""
+        surplus = [name for name in params if name not in self._unique]
+        if not surplus:
+            return
+        import difflib  # noqa: PLC0415 - only on the way to an error
+
+        close = difflib.get_close_matches(str(surplus[0]), self._unique, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ParameterError(f"{self._counted()} but {_quoted(surplus)} was given too{hint}")
+
+    def row_class_for(self, keys: tuple[str, ...], make: Callable[..., type[Row]]) -> type[Row]:
+        """Return the row class for these columns, kept while they stay the same."""
+        self.row_class = row_class = make(keys)
+        self.keys = keys
+        return row_class
+
+    # -- private -------------------------------------------------------------------------------
+
+    def _check_binds(self) -> None:
+        places = {p.name for p in self._scan.parameters}
+        for name in self.binds:
+            if name not in places:
+                raise ArgumentError(
+                    f"bindparam {name!r} is not a parameter of the statement; "
+                    f"it has {_quoted(places) or 'none'}"
+                )
+
+    def _expands(self, parameter: Parameter) -> bool:
+        bind = self.binds.get(parameter.name)
+        return parameter.in_list or bool(bind and bind.expanding)
+
+    def _complete(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        defaults = {n: b.value for n, b in self.binds.items() if b.value is not REQUIRED}
+        params = {**defaults, **params}
+        for name, bind in self.binds.items():
+            if bind.type_ is None or name not in params:
+                continue
+            values = self._items(name, params[name]) if name in self.lists else [params[name]]
+            for value in values:
+                if value is not None and not isinstance(value, bind.type_):
+                    raise ParameterError(
+                        f"parameter {name!r} must be {bind.type_.__name__}, "
+                        f"not {type(value).__name__}"
+                    )
+        return params
+
+    def _adapted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(
+            [
+                v if v.__class__ in self._plain else self._adapt(name, v)
+                for name, v in zip(self.names, values, strict=True)
+            ]
+        )
+
+    def _adapt(self, name: str, value: Any) -> Any:
+        if not isinstance(value, LISTS) or isinstance(value, str | bytes):
+            return self._dialect.adapt(name, value)
+        if any(p.name == name and p.parenthesized for p in self._scan.parameters):
+            raise ParameterError(
+                f"parameter {name!r} is a {type(value).__name__}: "
+                f"write IN :{name} without the parentheses, and it expands"
+            )
+        return self._dialect.adapt(name, value)
+
+    def _items(self, name: str, value: Any) -> list[Any]:
+        if not isinstance(value, LISTS):
+            raise ParameterError(
+                f"parameter {name!r} stands after IN and must be a list, tuple, set, frozenset "
+                f"or range, not {type(value).__name__}"
+            )
+        plain = self._plain
+        return [v if v.__class__ in plain else self._adapt(name, v) for v in value]
+
+    def _flatten(self, params: Mapping[str, Any], lists: dict[str, list[Any]]) -> Any:
+        if self._is_named:
+            raise ArgumentError(
+                f"lists can not be expanded in paramstyle {self._dialect.paramstyle}"
+            )
+        values: list[Any] = []
+        for name in self.names:
+            if name in lists:
+                values.extend(lists[name])
+            else:
+                value = params[name]
+                values.append(
+                    value if value.__class__ in self._plain else self._adapt(name, value)
+                )
+        limit = self._dialect.max_parameters
+        if limit is not None and len(values) > limit:
+            raise ParameterError(
+                f"{len(values)} parameters are more than the {limit} "
+                f"that {self._dialect.name} takes in one statement"
+            )
+        return tuple(values) or None
+
+    def _render(self, lists: dict[str, list[Any]]) -> str:
+        sql = [self._pieces[0]]
+        style = self._dialect.paramstyle
+        numbers: dict[str, int] = {}
+        count = 0
+        for name, piece in zip(self._places, self._pieces[1:], strict=True):
+            if name not in self.lists or self._dialect.lists_as_arrays:
+                if name not in numbers or style in ("qmark", "format"):
+                    count += 1
+                    numbers[name] = count
+                mark = _mark(style, name, numbers[name])
+                sql.append(f"({mark})" if name in self.lists else mark)
+            elif name in lists and not lists[name]:
+                sql.append(self._dialect.empty_set)
+            else:
+                size = len(lists.get(name, ("",)))
+                marks = [_mark(style, name, count + i + 1) for i in range(size)]
+                count += size
+                sql.append(f"({', '.join(marks)})")
+            sql.append(piece)
+        return "".join(sql)
+
+    def _counted(self) -> str:
+        n = len(self._unique)
+        names = f" ({', '.join(f':{name}' for name in self._unique)})" if n else ""
+        return f"the query has {n or 'no'} parameter{'' if n == 1 else 's'}{names}"
+
+    def _missing(self, params: Any) -> ParameterError:
+        missing = [name for name in self._unique if name not in params]
+        given = f"given: {_quoted(params)}" if params else "none given"
+        are = "is" if len(missing) == 1 else "are"
+        return ParameterError(f"{self._counted()} but {_quoted(missing)} {are} missing; {given}")
+
+
+def _quoted(names: Iterable[Any]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if not names:
+        return lambda _params: ()
+    if len(names) == 1:
+        name = names[0]
+        return lambda params: (params[name],)
+    return itemgetter(*names)
+
+
+def _mark(style: str, name: str, number: int) -> str:
+    if style == "qmark":
+        return "?"
+    if style == "format":
+        return "%s"
+    if style == "named":
+        return f":{name}"
+    if style == "pyformat":
+        return f"%({name})s"
+    return f":{number}" if style == "numeric" else f"${number}"
+
+
+def _pieces(found: Scan, dialect: Dialect) -> list[str]:
+    """Return the text around the placeholders, as it is sent."""
+    cuts: list[tuple[int, int, str]] = [(at, at + 1, "") for at in found.escapes]
+    if dialect.lists_as_arrays:
+        for p in found.parameters:
+            if p.in_list and p.not_start >= 0:
+                cuts.append((p.not_start, p.not_end, "<>"))
+                cuts.append((p.in_start, p.in_end, "ALL"))
+            elif p.in_list:
+                cuts.append((p.in_start, p.in_end, "= ANY"))
+    pieces: list[str] = []
+    at = 0
+    piece: list[str] = []
+    places = [(p.start, p.end, None) for p in found.parameters]
+    for start, end, put in sorted([*cuts, *places], key=itemgetter(0)):
+        piece.append(found.sql[at:start])
+        at = end
+        if put is None:
+            pieces.append("".join(piece))
+            piece = []
+        else:
+            piece.append(put)
+    pieces.append("".join([*piece, found.sql[at:]]))
+    if found.parameters and dialect.paramstyle in ("format", "pyformat"):
+        return [piece.replace("%", "%%") for piece in pieces]
+    return pieces
+
+
+class StatementCache:
+    """Compiled statements of one dialect and lexer mode; a dict, evicted on a miss only.
+
+    Holds at most 512 texts and 8 Mi characters; a text over 64 Ki characters is not kept.
+    `get` is a plain dict's, so that a hit costs no call of ours.
+    """
+
+    __slots__ = ("_characters", "_dialect", "_entries", "_lock", "_rules", "get", "nothing")
+
+    def __init__(self, dialect: Dialect, rules: LexicalRules) -> None:
+        self._dialect = dialect
+        self._rules = rules
+        self._lock = threading.Lock()
+        self._entries: dict[Any, Compiled] = {}
+        self._characters = 0
+        self.get: Callable[[Any], Compiled | None] = self._entries.get
+        self.nothing = Examined("", dialect)
+
+    def compile(self, statement: str | TextClause) -> Compiled:
+        """Compile a statement that `get` did not find, and keep it."""
+        if isinstance(statement, str):
+            clause = TextClause(statement)
+        elif isinstance(statement, TextClause):
+            clause = statement
+        else:
+            raise ArgumentError(
+                f"a statement must be a str or text(…), not {type(statement).__name__}"
+            )
+        compiled = Compiled(clause, self._dialect, self._rules)
+        size = len(clause.text)
+        if size > CACHED_TEXT:
+            return compiled
+        with self._lock:
+            entries = self._entries
+            while entries and (
+                len(entries) >= CACHE_ENTRIES or self._characters + size > CACHE_CHARACTERS
+            ):
+                oldest = next(iter(entries))
+                self._characters -= len(entries.pop(oldest).statement)
+            entries[clause._key] = compiled  # noqa: SLF001 - same file, same idea
+            self._characters += size
+        return compiled
+
+
+    def untouched(self, sql: str) -> Examined:
+        """Examine a statement that goes to the driver as it is."""
+        if not isinstance(sql, str):
+            raise ArgumentError(f"a statement must be a str, not {type(sql).__name__}")
+        return Examined(sql, self._dialect)
+
+
+def is_mapping(params: Any) -> bool:
+    """Tell one parameter set from an iterable of them."""
+    return isinstance(params, Mapping)
