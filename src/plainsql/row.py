@@ -216,6 +216,9 @@ class RowMapping(Mapping[str, Any]):
     def __hash__(self) -> int:
         return hash(frozenset(self.items()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RowMapping, (self._row,)
+
     def __repr__(self) -> str:
         return "{" + ", ".join(f"{name!r}: {value!r}" for name, value in self.items()) + "}"
 
