@@ -34,6 +34,7 @@ RULES = [
     (r"\basync_sessionmaker\b", "sessionmaker"),
     (r"\b(\w+)_async\b", r"\1"),
     (r"\b_async\b", "_sync"),
+    (r"\bplainsql\.aio\b", "plainsql"),
     (r"__aenter__", "__enter__"),
     (r"__aexit__", "__exit__"),
     (r"__aiter__", "__iter__"),

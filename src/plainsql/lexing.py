@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .errors import SQLTextError
+from plainsql.errors import SQLTextError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +29,7 @@ _NEXT = r"[^\x00-/:-@\[-^`{-\x7f]"  # continues one: letters, digits, `_`
 _WORD_CHARACTER = re.compile(_WORD)
 _HEAD = re.compile(rf"[{_BLANKS}(;]*+([A-Za-z_][A-Za-z0-9_]*+)?")
 _CLOSING_PARENTHESIS = re.compile(rf"[{_BLANKS}]*+\)")
+_NO_LIST = ("= ", ", ", "=", ",", "> ", "< ")  # before a parameter: no look back for IN
 _NESTED_COMMENT = re.compile(r"/\*|\*/")
 _CONTINUATION = re.compile(  # what stands between two pieces of one PostgreSQL literal
     r"(?:[ \t\f\v]++|--[^\r\n]*+)*[\r\n](?:[ \t\r\n\f\v]++|--[^\r\n]*+[\r\n])*'"
@@ -58,6 +59,7 @@ class LexicalRules:
     """
 
     __slots__ = (
+        "_hash",
         "_key",
         "backslash_escapes",
         "comment_line_ends",
@@ -90,6 +92,7 @@ class LexicalRules:
     native: str
     psql_variables: bool
     _key: tuple[object, ...]
+    _hash: int
 
     def __init__(
         self,
@@ -125,9 +128,10 @@ class LexicalRules:
         put(self, "native", native)
         put(self, "psql_variables", psql_variables)
         put(self, "_key", tuple(self._fields().values()))
+        put(self, "_hash", hash(self._key))
 
     def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if name != "_key"}
+        return {name: getattr(self, name) for name in self.__slots__ if name[0] != "_"}
 
     def replace(self, **changes: Any) -> LexicalRules:
         """Return rules that differ in `changes` only; an unknown field is a TypeError."""
@@ -146,7 +150,7 @@ class LexicalRules:
         return self._key == other._key if isinstance(other, LexicalRules) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __repr__(self) -> str:
         return f"LexicalRules({', '.join(f'{k}={v!r}' for k, v in self._fields().items())})"
@@ -270,7 +274,6 @@ class _Scanner:
         self._floor = 0
         self._executable_at = -1
         self._native_at = -1
-        self._verb = ""
         self._look_for_verb(0)
 
     def run(self) -> Scan:
@@ -309,7 +312,9 @@ class _Scanner:
 
     def parameter(self, match: re.Match[str]) -> int:
         start, end = match.span()
-        name = _longest_identifier(self._sql[start + 1 : end])
+        name = self._sql[start + 1 : end]
+        if not name.isidentifier():
+            name = _longest_identifier(name)
         if name:
             parameter = Parameter(name, start, start + 1 + len(name))
             self._see_list(parameter)
@@ -444,6 +449,8 @@ class _Scanner:
 
     def _see_list(self, parameter: Parameter) -> None:
         sql = self._sql
+        if sql.endswith(_NO_LIST, 0, parameter.start):
+            return
         end, breaks = self._step_back(parameter.start, len(self._breaks))
         if end > self._floor and sql[end - 1] == "(":
             end, breaks = self._step_back(end - 1, breaks)
@@ -507,8 +514,6 @@ class _Scanner:
 
 def _longest_identifier(run: str) -> str:
     """Return the longest beginning of `run` that is an identifier; "" if there is none."""
-    if run.isidentifier():
-        return run
     if not run[0].isidentifier():
         return ""
     for n, character in enumerate(run):

@@ -1,0 +1,1 @@
+"""What every dialect must pass, async: the source of `_sync`."""

@@ -1,0 +1,8 @@
+"""What every dialect must pass, async; `plainsql.testing.conformance` is the same, sync.
+
+A dialect's own tests import all of it and provide three fixtures: `make_engine_async`, a function from
+options to an engine on the database under test; `engine_async`, made by it; and `table_prefix` with
+`table_name`, which name tables that are dropped after the test.
+"""
+
+from plainsql.testing._async.transactions import *  # noqa: F403

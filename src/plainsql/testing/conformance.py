@@ -1,0 +1,8 @@
+"""What every dialect must pass, sync; `plainsql.testing.aio` is the same, async.
+
+A dialect's own tests import all of it and provide three fixtures: `make_engine`, a function from
+options to an engine on the database under test; `engine`, made by it; and `table_prefix` with
+`table_name`, which name tables that are dropped after the test.
+"""
+
+from plainsql.testing._sync.transactions import *  # noqa: F403
