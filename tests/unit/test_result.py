@@ -240,8 +240,8 @@ def test_columns_picks_and_orders(keys: tuple[int | str, ...], expected: dict[st
 def test_columns_of_columns_count_from_the_latter() -> None:
     abc = row_class(("a", "b", "c"))
 
-    rows = result([(1, 2, 3)], abc).columns("c", "b").columns(1)
-    assert rows.mappings().all() == [{"b": 2}]
+    rows = result([(1, 2, 3)], abc).columns("c", "a").columns(1)
+    assert rows.mappings().all() == [{"a": 1}]
 
 
 def test_columns_changes_the_result_it_is_called_on_but_no_view_of_it() -> None:
@@ -308,6 +308,13 @@ def test_strategy_gets_the_row_or_the_value(
 ) -> None:
     assert VIEWS[shape](result()).unique(strategy).all() == expected
     assert VIEWS[shape](result().unique(strategy)).all() == expected
+
+
+def test_unique_forgets_rows_of_other_columns() -> None:
+    rows = result([(1, 2), (2, 1)]).unique()
+
+    assert rows.fetchone() == (1, 2)
+    assert rows.columns("b", "a").all() == [(1, 2)]
 
 
 def test_unique_does_not_take_more_rows_than_it_gives() -> None:
