@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 PING_AFTER = 1.0
 #: How often a waiter looks whether dropped connections came back.
 TICK = 0.5
+#: The modules that are passed over in search of the line that took a connection.
+OURS = ("plainsql._", "plainsql.concurrency")
 
 
 class AsyncLink:
@@ -456,6 +458,6 @@ class Site:
 def _site() -> Site | None:
     """Find the first frame that is not plainsql's."""
     frame = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("plainsql."):
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(OURS):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else Site(frame.f_code, frame.f_lineno)

@@ -6,3 +6,6 @@ options to an engine on the database under test; `engine_async`, made by it; and
 """
 
 from plainsql.testing._async.transactions import *  # noqa: F403
+from plainsql.testing._async.mistakes import *  # noqa: F403
+from plainsql.testing._async.pooling import *  # noqa: F403
+from plainsql.testing._async.statements import *  # noqa: F403
