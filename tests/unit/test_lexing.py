@@ -7,6 +7,7 @@ Where a row's point is a server's answer, its lexical half is asserted here.
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import re
 import time
@@ -205,6 +206,7 @@ REFUSED: dict[str, tuple[LexicalRules, str, str, str]] = {
     "S6 hash": (SQLITE, "SELECT :a, #x", "mixes two styles", "#x"),
     "S6 number": (SQLITE, "SELECT ?1, :a", "mixes two styles", "?1"),
     "S6 mark": (SQLITE, "SELECT ?, :a", "mixes two styles", "?,"),
+    "S6 first": (SQLITE, "SELECT :a, ?2, ?1", "mixes two styles", "?2"),
     "S6 colon": (SQLITE, "SELECT :1, :a", "mixes two styles", ":1"),
     "S8 string": (SQLITE, "SELECT 'a", "string literal.*never closed", "'a"),
     "S8 bracket": (SQLITE, "SELECT [a", "identifier.*never closed", "[a"),
@@ -459,6 +461,10 @@ def test_an_executable_comment_does_not_end_inside_a_literal() -> None:
     assert names(scan("SELECT /*! '*/' , */ :a, 2 */* :x */ 3", MYSQL)) == "a"
 
 
+def test_an_executable_comment_within_another_ends_with_it() -> None:
+    assert names(scan("SELECT /*! 1, /*!50000 2 */, 3 */* :x */ :a", MYSQL)) == "a"
+
+
 def test_a_star_and_slash_outside_executable_comments_is_no_token() -> None:
     assert names(scan("SELECT 2 */* :x */ :a", MYSQL)) == "a"
 
@@ -580,8 +586,7 @@ def test_only_what_stands_outside_literals_and_comments_is_found(
 def scan_or_none(sql: str, rules: LexicalRules) -> Scan | None:
     try:
         return scan(sql, rules)
-    except SQLTextError as error:
-        assert 1 <= error.line <= sql.count("\n") + 1
+    except SQLTextError:
         return None
 
 
@@ -589,7 +594,7 @@ def pieces_of(found: Scan) -> tuple[list[str], list[str]]:
     """Return the text between the parameters, and the parameters."""
     edges = [0, *(edge for p in found.parameters for edge in (p.start, p.end)), len(found.sql)]
     assert edges == sorted(edges)
-    parts = [found.sql[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [found.sql[a:b] for a, b in itertools.pairwise(edges)]
     return parts[::2], parts[1::2]
 
 
