@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql.dialect import Dialect
@@ -109,7 +109,7 @@ class SQLiteDialect(Dialect):
         """Hold an in-memory database open for as long as the engine lives."""
         if url.database not in (None, "", ":memory:"):
             return None
-        self._memory_name = f"/plainsql-{uuid.uuid4().hex}"
+        self._memory_name = f"/plainsql-{os.urandom(16).hex()}"
         return self._sqlite3.connect(self._memory_uri(), uri=True, check_same_thread=False)
 
     def _memory_uri(self) -> str:

@@ -6,12 +6,9 @@ Times go in as ISO 8601 text, as SQLite's own date functions read and write it.
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from decimal import Decimal
 from enum import Enum
 from math import isnan
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +30,7 @@ def _unknown(value: Any) -> Any:
     raise ValueError(f"SQLite can not take a {type(value).__name__}")
 
 
-PARAMETER_CODECS: dict[type, Callable[[Any], Any] | None] = {
+PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     type(None): None,
     bool: None,
     int: None,  # beyond 64 bits sqlite3 raises OverflowError before it sends
@@ -42,11 +39,11 @@ PARAMETER_CODECS: dict[type, Callable[[Any], Any] | None] = {
     bytes: None,
     bytearray: bytes,
     memoryview: bytes,
-    Decimal: str,
+    "decimal.Decimal": str,
     date: date.isoformat,
     datetime: lambda value: value.isoformat(" "),
     time: time.isoformat,
-    UUID: str,
-    PurePath: str,
+    "uuid.UUID": str,
+    "pathlib.PurePath": str,
     Enum: _enum,
 }

@@ -8,6 +8,7 @@ Floor 1.  A dialect package subclasses `Dialect`, sets what differs from standar
 from __future__ import annotations
 
 import os
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
@@ -47,6 +48,9 @@ SQLSTATES: dict[str, type[DBAPIError]] = {
     "55P03": errors.LockTimeout,
     "57014": errors.QueryCanceled,
 }
+
+#: The name in an item of a cursor's description.
+NAME = itemgetter(0)
 
 PEP_249 = (
     "InterfaceError DataError OperationalError IntegrityError InternalError ProgrammingError "
@@ -89,8 +93,9 @@ class Dialect:
     #: Codes after which running the whole transaction again is safe.
     retryable_codes: ClassVar[frozenset[str]] = frozenset({"40001", "40P01"})
 
-    #: Exact type → None (the driver takes it as it is) or a function to what the driver takes.
-    parameter_codecs: ClassVar[Mapping[type, Callable[[Any], Any] | None]] = {}
+    #: Exact type, or its "module.Name" where the module should not be imported for it, → None
+    #: (the driver takes it as it is) or a function to what the driver takes.
+    parameter_codecs: ClassVar[Mapping[type | str, Callable[[Any], Any] | None]] = {}
     #: Whether types that `parameter_codecs` does not know go to the driver as they are.
     passes_unknown_types: ClassVar[bool] = False
     #: Most parameters of one statement; None where the server has no limit.
@@ -280,7 +285,7 @@ class Dialect:
     def column_names(self, cursor: Any) -> tuple[str, ...] | None:
         """Return the names of the columns that `cursor` holds; None where it holds no rows."""
         description = cursor.description
-        return None if description is None else tuple([column[0] for column in description])
+        return None if description is None else tuple(map(NAME, description))
 
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         """Return a cursor that does not buffer; creating it does no I/O."""
@@ -313,8 +318,9 @@ class Dialect:
         """Return what the driver takes for `value`; ParameterError where nothing does it right."""
         codecs = self.parameter_codecs
         for base in type(value).__mro__[:-1]:
-            if base in codecs:
-                codec = codecs[base]
+            key = base if base in codecs else f"{base.__module__}.{base.__qualname__}"
+            if key in codecs:
+                codec = codecs[key]
                 try:
                     return self._base_value(base, value) if codec is None else codec(value)
                 except ValueError as exc:

@@ -156,7 +156,7 @@ class Compiled(Examined):
     """
 
     __slots__ = (
-        "_checked", "_dialect", "_get", "_pieces", "_plain", "_places", "_scan", "_unique",
+        "_checked", "_dialect", "_get", "_named", "_pieces", "_plain", "_places", "_scan", "_unique",
         "binds", "keys", "lists", "names", "row_class", "sql",
     )  # fmt: skip
 
@@ -177,8 +177,9 @@ class Compiled(Examined):
         )
         self._places = tuple(p.name for p in found.parameters)
         self._unique = tuple(dict.fromkeys(self._places))
-        reuse = dialect.paramstyle in ("numeric", "numeric_dollar")
-        self.names = self._unique if reuse or self._is_named else self._places
+        self._named = dialect.paramstyle in ("named", "pyformat")
+        reuse = self._named or dialect.paramstyle in ("numeric", "numeric_dollar")
+        self.names = self._unique if reuse else self._places
         self._get = _getter(self.names)
         self._pieces = _pieces(found, dialect)
         self.sql = self._render({})
@@ -186,10 +187,6 @@ class Compiled(Examined):
         self._examine(found.verb, dialect)
         self.row_class = None
         self.keys = ()
-
-    @property
-    def _is_named(self) -> bool:
-        return self._dialect.paramstyle in ("named", "pyformat")
 
     def __str__(self) -> str:
         return self.sql
@@ -214,7 +211,7 @@ class Compiled(Examined):
             if value.__class__ not in self._plain:
                 values = self._adapted(values)
                 break
-        if self._is_named:
+        if self._named:
             return dict(zip(self.names, values, strict=True))
         return values or None
 
@@ -286,9 +283,9 @@ class Compiled(Examined):
         )
 
     def _adapt(self, name: str, value: Any) -> Any:
-        if not isinstance(value, LISTS) or isinstance(value, str | bytes):
-            return self._dialect.adapt(name, value)
-        if any(p.name == name and p.parenthesized for p in self._scan.parameters):
+        if isinstance(value, LISTS) and any(
+            p.name == name and p.parenthesized for p in self._scan.parameters
+        ):
             raise ParameterError(
                 f"parameter {name!r} is a {type(value).__name__}: "
                 f"write IN :{name} without the parentheses, and it expands"
@@ -305,7 +302,7 @@ class Compiled(Examined):
         return [v if v.__class__ in plain else self._adapt(name, v) for v in value]
 
     def _flatten(self, params: Mapping[str, Any], lists: dict[str, list[Any]]) -> Any:
-        if self._is_named:
+        if self._named:
             raise ArgumentError(
                 f"lists can not be expanded in paramstyle {self._dialect.paramstyle}"
             )

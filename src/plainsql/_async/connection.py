@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from plainsql._async.engine import AsyncEngine
     from plainsql._async.pool import AsyncLink
     from plainsql.ledger import Slot
-    from plainsql.statement import Compiled, TextClause
+    from plainsql.statement import Compiled, Examined, TextClause
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 
@@ -266,7 +266,7 @@ class AsyncConnection:
                 raise ParameterError(f"{exc} (in parameter set {number})") from None
         return rows
 
-    async def _send_many(self, compiled: Compiled, rows: list[Any]) -> Result[Any]:
+    async def _send_many(self, compiled: Examined, rows: list[Any]) -> Result[Any]:
         link = self._link
         assert link is not None  # noqa: S101 - bug: sent without a connection
         cursor = link.cursor
@@ -306,7 +306,7 @@ class AsyncConnection:
         self._link = link = slot.raw
         return link  # type: ignore[no-any-return]
 
-    async def _make_ready(self, compiled: Compiled) -> None:
+    async def _make_ready(self, compiled: Examined) -> None:
         """Check that a statement may run now, and send BEGIN if none stands."""
         nesting = self._nesting
         nesting.require_usable()
@@ -326,7 +326,7 @@ class AsyncConnection:
             await self._begin()
         self._ready = True
 
-    def _check_special(self, compiled: Compiled) -> None:
+    def _check_special(self, compiled: Examined) -> None:
         if compiled.control:
             raise TransactionStateError(
                 f"{compiled.verb} is not sent as a statement: use begin(), commit() and rollback(), "
@@ -365,7 +365,7 @@ class AsyncConnection:
                 raise
             raise error from exc
 
-    def _after_special(self, compiled: Compiled) -> None:
+    def _after_special(self, compiled: Examined) -> None:
         """See whether a statement that succeeded ended the transaction, as DDL on MySQL does."""
         link, nesting = self._link, self._nesting
         if self._autocommit or link is None or not nesting.open:
@@ -383,7 +383,7 @@ class AsyncConnection:
                 stacklevel=3,
             )
 
-    async def _after_error(self, exc: BaseException, compiled: Compiled | None) -> BaseException:
+    async def _after_error(self, exc: BaseException, compiled: Examined | None) -> BaseException:
         """Learn what an exception means for the connection; return what to raise."""
         link, nesting = self._link, self._nesting
         if link is None:

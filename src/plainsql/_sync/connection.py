@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from plainsql._sync.engine import Engine
     from plainsql._sync.pool import Link
     from plainsql.ledger import Slot
-    from plainsql.statement import Compiled, TextClause
+    from plainsql.statement import Compiled, Examined, TextClause
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 
@@ -267,7 +267,7 @@ class Connection:
                 raise ParameterError(f"{exc} (in parameter set {number})") from None
         return rows
 
-    def _send_many(self, compiled: Compiled, rows: list[Any]) -> Result[Any]:
+    def _send_many(self, compiled: Examined, rows: list[Any]) -> Result[Any]:
         link = self._link
         assert link is not None  # noqa: S101 - bug: sent without a connection
         cursor = link.cursor
@@ -307,7 +307,7 @@ class Connection:
         self._link = link = slot.raw
         return link  # type: ignore[no-any-return]
 
-    def _make_ready(self, compiled: Compiled) -> None:
+    def _make_ready(self, compiled: Examined) -> None:
         """Check that a statement may run now, and send BEGIN if none stands."""
         nesting = self._nesting
         nesting.require_usable()
@@ -327,7 +327,7 @@ class Connection:
             self._begin()
         self._ready = True
 
-    def _check_special(self, compiled: Compiled) -> None:
+    def _check_special(self, compiled: Examined) -> None:
         if compiled.control:
             raise TransactionStateError(
                 f"{compiled.verb} is not sent as a statement: use begin(), commit() and rollback(), "
@@ -366,7 +366,7 @@ class Connection:
                 raise
             raise error from exc
 
-    def _after_special(self, compiled: Compiled) -> None:
+    def _after_special(self, compiled: Examined) -> None:
         """See whether a statement that succeeded ended the transaction, as DDL on MySQL does."""
         link, nesting = self._link, self._nesting
         if self._autocommit or link is None or not nesting.open:
@@ -384,7 +384,7 @@ class Connection:
                 stacklevel=3,
             )
 
-    def _after_error(self, exc: BaseException, compiled: Compiled | None) -> BaseException:
+    def _after_error(self, exc: BaseException, compiled: Examined | None) -> BaseException:
         """Learn what an exception means for the connection; return what to raise."""
         link, nesting = self._link, self._nesting
         if link is None:
