@@ -457,6 +457,11 @@ def test_several_statements_without_parameters_are_no_error() -> None:
     assert scan("SELECT 1; SELECT ':a'", SQLITE).statements == 2
 
 
+def test_without_continuation_each_literal_has_its_own_mode() -> None:
+    rules = POSTGRESQL.replace(string_continuation=False)
+    assert names(scan("SELECT E'a\\''\n'b\\', :a", rules)) == "a"
+
+
 def test_an_executable_comment_does_not_end_inside_a_literal() -> None:
     assert names(scan("SELECT /*! '*/' , */ :a, 2 */* :x */ 3", MYSQL)) == "a"
 
