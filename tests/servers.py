@@ -118,9 +118,9 @@ def driver_errors(kind: str) -> tuple[type[Exception], ...]:
     return (pymysql.Error,)
 
 
-def run(url: str, *statements: str) -> list[tuple[Any, ...]]:
+def run(url: str, *statements: str, timeout: int = 10) -> list[tuple[Any, ...]]:
     """Run statements on a connection of their own; the rows of the last one."""
-    connection = connect(url)
+    connection = connect(url, timeout=timeout)
     try:
         cursor = connection.cursor()
         for sql in statements:
@@ -296,7 +296,7 @@ def start_container(kind: str) -> Server:
     try:
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(port)}"
         url = f"{kind}://app:pw@{address}/test"
-        wait_until(lambda: run(url, "SELECT 1"), driver_errors(kind), seconds=120)
+        wait_until(lambda: run(url, "SELECT 1", timeout=2), driver_errors(kind), seconds=120)
         if kind != "postgresql":
             root = f"{kind}://root:rootpw@{address}/test"
             run(root, "GRANT ALL ON *.* TO app@'%' WITH GRANT OPTION")
@@ -321,9 +321,15 @@ def _docker_container(image: str, environment: dict[str, str], port: int) -> Any
         from testcontainers.core.container import DockerContainer
 
         container = DockerContainer(image).with_exposed_ports(port)
+        if port == 3306:  # or each connect waits for a DNS that may not answer
+            container.with_command("--skip-name-resolve")
         for name, value in environment.items():
             container.with_env(name, value)
-        return container.start()
+        try:
+            return container.start()
+        except BaseException:
+            container.stop()
+            raise
 
 
 def wait_until(

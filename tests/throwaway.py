@@ -237,6 +237,7 @@ def _options(nest: Nest) -> list[str]:
         "--innodb-buffer-pool-size=64M",
         "--innodb-flush-log-at-trx-commit=0",
         "--skip-log-bin",
+        "--skip-name-resolve",
     ]
 
 
