@@ -8,7 +8,7 @@ Floor 1.  A dialect package subclasses `Dialect`, sets what differs from standar
 from __future__ import annotations
 
 import os
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
@@ -282,10 +282,13 @@ class Dialect:
         """
         return None
 
-    def column_names(self, cursor: Any) -> tuple[str, ...] | None:
-        """Return the names of the columns that `cursor` holds; None where it holds no rows."""
-        description = cursor.description
-        return None if description is None else tuple(map(NAME, description))
+    #: From a cursor to what tells its columns: None where it holds no rows, else anything that
+    #: equals itself while the columns stay the same.  On the path of every statement.
+    columns: Callable[[Any], Any] = staticmethod(attrgetter("description"))
+
+    def column_names(self, columns: Any) -> tuple[str, ...]:
+        """Return the names of the columns that `columns` told."""
+        return tuple(map(NAME, columns))
 
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         """Return a cursor that does not buffer; creating it does no I/O."""

@@ -298,6 +298,14 @@ class Result(_Rows[R]):
         self.rowcount = rowcount
         self.lastrowid = lastrowid
 
+    def one(self) -> R:
+        """Return the only row and close the result; raise if there is none or a second one."""
+        rows, unit = self._rows, self._unit
+        if rows is None or unit is None or self._unique is not None:
+            return super().one()
+        self._rows = None
+        return only(map(unit, rows))
+
     @property
     def returns_rows(self) -> bool:
         """Whether the statement returned rows, be it none."""

@@ -17,6 +17,7 @@ from plainsql.dialect import PLAIN_VERBS
 from plainsql.errors import ArgumentError, ParameterError
 from plainsql.lexing import scan
 from plainsql.registry import dialect_class
+from plainsql.row import row_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +31,9 @@ CACHE_CHARACTERS: Final = 8 << 20
 CACHED_TEXT: Final = 64 << 10
 LISTS = (list, tuple, set, frozenset, range)
 #: The first keyword, behind blanks, comments and empty statements.
-FIRST_WORD = re.compile(r"(?:[\s(;]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+FIRST_WORD = re.compile(
+    r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*(?>.*?\*/))*+([A-Za-z]+)", re.DOTALL
+)
 #: ROLLBACK TO a savepoint ends nothing.
 ROLLBACK_TO = re.compile(r"\s*ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b", re.IGNORECASE)
 CONTROL_VERBS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
@@ -157,11 +160,8 @@ class Compiled(Examined):
 
     __slots__ = (
         "_checked", "_dialect", "_get", "_named", "_pieces", "_plain", "_places", "_scan", "_unique",
-        "binds", "keys", "lists", "names", "row_class", "sql",
+        "binds", "columns", "lists", "names", "row_class", "sql",
     )  # fmt: skip
-
-    row_class: type[Row] | None
-    keys: tuple[str, ...]
 
     def __init__(self, clause: TextClause, dialect: Dialect, rules: LexicalRules) -> None:
         self.statement = clause.text
@@ -185,8 +185,8 @@ class Compiled(Examined):
         self.sql = self._render({})
         self._checked = bool(self.binds)
         self._examine(found.verb, dialect)
-        self.row_class = None
-        self.keys = ()
+        self.row_class: type[Row] | None = None
+        self.columns: Any = None
 
     def __str__(self) -> str:
         return self.sql
@@ -238,11 +238,11 @@ class Compiled(Examined):
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ParameterError(f"{self._counted()} but {_quoted(surplus)} was given too{hint}")
 
-    def row_class_for(self, keys: tuple[str, ...], make: Callable[..., type[Row]]) -> type[Row]:
+    def row_class_for(self, columns: Any) -> type[Row]:
         """Return the row class for these columns, kept while they stay the same."""
-        self.row_class = row_class = make(keys)
-        self.keys = keys
-        return row_class
+        self.row_class = cls = row_class(self._dialect.column_names(columns))
+        self.columns = columns
+        return cls
 
     # -- private -------------------------------------------------------------------------------
 

@@ -114,8 +114,8 @@ class AsyncConnection:
                 await cursor.execute(sql)
             else:
                 await cursor.execute(sql, values)
-            keys = link.column_names(link.own_cursor)
-            rows = await cursor.fetchall() if keys is not None else None
+            columns = link.columns(link.own_cursor)
+            rows = await cursor.fetchall() if columns is not None else None
         except BaseException as exc:
             error = await self._after_error(exc, compiled)
             if error is exc:
@@ -124,12 +124,12 @@ class AsyncConnection:
         if compiled.special:
             self._after_special(compiled)
         self._nesting.worked = True
-        if keys is None:
+        if columns is None:
             return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
         cls = compiled.row_class
-        if keys != compiled.keys or cls is None:
-            cls = compiled.row_class_for(keys, row_class)
-        return Result(cls, rows, cursor.rowcount)  # type: ignore[arg-type]
+        if cls is None or columns != compiled.columns:
+            cls = compiled.row_class_for(columns)
+        return Result(cls, rows, cursor.rowcount)
 
     async def scalar(
         self,
@@ -175,8 +175,8 @@ class AsyncConnection:
         cursor = link.cursor
         try:
             await (cursor.execute(statement) if params is None else cursor.execute(statement, params))
-            keys = link.column_names(link.own_cursor)
-            rows = await cursor.fetchall() if keys is not None else None
+            columns = link.columns(link.own_cursor)
+            rows = await cursor.fetchall() if columns is not None else None
         except BaseException as exc:
             error = await self._after_error(exc, compiled)
             if error is exc:
@@ -185,9 +185,9 @@ class AsyncConnection:
         if compiled.special:
             self._after_special(compiled)
         self._nesting.worked = True
-        if keys is None:
+        if columns is None:
             return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
-        return Result(row_class(keys), rows, cursor.rowcount)  # type: ignore[arg-type]
+        return Result(row_class(link.dialect.column_names(columns)), rows, cursor.rowcount)
 
     def stream(
         self,

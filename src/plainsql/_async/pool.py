@@ -53,7 +53,7 @@ class AsyncLink:
     """
 
     __slots__ = (
-        "column_names", "cursor", "dialect", "find", "own", "own_cursor", "poll", "raw",
+        "columns", "cursor", "dialect", "find", "own", "own_cursor", "poll", "raw",
         "statements", "touched",
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ class AsyncLink:
         self.own = getattr(raw, "driver_connection", raw)
         self.cursor = raw.cursor()
         self.own_cursor = getattr(self.cursor, "driver_cursor", self.cursor)
-        self.column_names = dialect.column_names
+        self.columns = dialect.columns
         rules = dialect.lexical_rules(self.own)
         if rules not in caches:
             caches[rules] = StatementCache(dialect, rules)
@@ -303,7 +303,7 @@ class AsyncQueuePool:
             return True
         try:
             await link.cursor.execute(sql)
-            if self._dialect.column_names(link.own_cursor) is not None:
+            if link.columns(link.own_cursor) is not None:
                 await link.cursor.fetchall()
         except self._dialect.driver_error:
             return False

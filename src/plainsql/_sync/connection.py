@@ -115,8 +115,8 @@ class Connection:
                 cursor.execute(sql)
             else:
                 cursor.execute(sql, values)
-            keys = link.column_names(link.own_cursor)
-            rows = cursor.fetchall() if keys is not None else None
+            columns = link.columns(link.own_cursor)
+            rows = cursor.fetchall() if columns is not None else None
         except BaseException as exc:
             error = self._after_error(exc, compiled)
             if error is exc:
@@ -125,12 +125,12 @@ class Connection:
         if compiled.special:
             self._after_special(compiled)
         self._nesting.worked = True
-        if keys is None:
+        if columns is None:
             return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
         cls = compiled.row_class
-        if keys != compiled.keys or cls is None:
-            cls = compiled.row_class_for(keys, row_class)
-        return Result(cls, rows, cursor.rowcount)  # type: ignore[arg-type]
+        if cls is None or columns != compiled.columns:
+            cls = compiled.row_class_for(columns)
+        return Result(cls, rows, cursor.rowcount)
 
     def scalar(
         self,
@@ -176,8 +176,8 @@ class Connection:
         cursor = link.cursor
         try:
             (cursor.execute(statement) if params is None else cursor.execute(statement, params))
-            keys = link.column_names(link.own_cursor)
-            rows = cursor.fetchall() if keys is not None else None
+            columns = link.columns(link.own_cursor)
+            rows = cursor.fetchall() if columns is not None else None
         except BaseException as exc:
             error = self._after_error(exc, compiled)
             if error is exc:
@@ -186,9 +186,9 @@ class Connection:
         if compiled.special:
             self._after_special(compiled)
         self._nesting.worked = True
-        if keys is None:
+        if columns is None:
             return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
-        return Result(row_class(keys), rows, cursor.rowcount)  # type: ignore[arg-type]
+        return Result(row_class(link.dialect.column_names(columns)), rows, cursor.rowcount)
 
     def stream(
         self,

@@ -54,7 +54,7 @@ class Link:
     """
 
     __slots__ = (
-        "column_names", "cursor", "dialect", "find", "own", "own_cursor", "poll", "raw",
+        "columns", "cursor", "dialect", "find", "own", "own_cursor", "poll", "raw",
         "statements", "touched",
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ class Link:
         self.own = getattr(raw, "driver_connection", raw)
         self.cursor = raw.cursor()
         self.own_cursor = getattr(self.cursor, "driver_cursor", self.cursor)
-        self.column_names = dialect.column_names
+        self.columns = dialect.columns
         rules = dialect.lexical_rules(self.own)
         if rules not in caches:
             caches[rules] = StatementCache(dialect, rules)
@@ -304,7 +304,7 @@ class QueuePool:
             return True
         try:
             link.cursor.execute(sql)
-            if self._dialect.column_names(link.own_cursor) is not None:
+            if link.columns(link.own_cursor) is not None:
                 link.cursor.fetchall()
         except self._dialect.driver_error:
             return False

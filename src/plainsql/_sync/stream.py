@@ -206,11 +206,11 @@ class Stream(Fetch["Row"]):
         else:
             self._run(sql, values)
         link = self._connection._link
-        keys = link.column_names(self._own_cursor) if link is not None else None
-        if keys is None:
+        columns = link.columns(self._own_cursor) if link is not None else None
+        if link is None or columns is None:
             self.close()
             raise ArgumentError("stream() takes a query; this statement returns no rows")
-        self._make = row_class(keys)
+        self._make = row_class(link.dialect.column_names(columns))
 
     def _forget(self) -> None:
         """The transaction or the connection is gone, and the cursor with it."""

@@ -1,0 +1,1 @@
+"""plainsql for PostgreSQL, on psycopg 3."""
