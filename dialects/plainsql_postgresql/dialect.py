@@ -108,8 +108,15 @@ class PostgreSQLDialect(Dialect):
         arguments = self._arguments(url, timeout, connect_args)
         return await self._psycopg.AsyncConnection.connect(**arguments)
 
-    def prepare(self, raw: Any) -> None:
-        raw._autocommit = True  # noqa: SLF001 - the async connection's setter is a coroutine
+    def adopt(self, creator: Callable[[], Any]) -> Any:
+        raw = creator()
+        raw.autocommit = True
+        return raw
+
+    async def adopt_async(self, creator: Callable[[], Any]) -> Any:
+        raw = await creator()
+        await raw.set_autocommit(True)
+        return raw
 
     def lexical_rules(self, raw: Any) -> LexicalRules:
         if raw.pgconn.parameter_status(b"standard_conforming_strings") == b"off":

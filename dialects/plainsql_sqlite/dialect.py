@@ -148,8 +148,10 @@ class SQLiteDialect(Dialect):
             if name in options:
                 raw.execute(f"PRAGMA {name} = {options[name]}").fetchall()
 
-    def prepare(self, raw: Any) -> None:
+    def adopt(self, creator: Callable[[], Any]) -> Any:
+        raw = creator()
         raw.isolation_level = None
+        return raw
 
     # -- errors --------------------------------------------------------------------------------
 

@@ -152,12 +152,19 @@ class Dialect:
         self, url: URL, timeout: float, connect_args: Mapping[str, Any]
     ) -> AsyncDriverConnection:
         """Open an awaitable connection; the default puts `connect` behind a worker thread."""
-        from plainsql.bridge import bridge  # noqa: PLC0415 - asyncio only where it is used
+        from plainsql.bridge import bridge
 
         return await bridge(self, lambda: self.connect(url, timeout, connect_args))
 
-    def prepare(self, raw: Any) -> None:
-        """Put a connection that a user's `creator` made into the state `connect` promises."""
+    def adopt(self, creator: Callable[[], Any]) -> Any:
+        """Call a user's `creator` and put its connection into the state `connect` promises."""
+        return creator()
+
+    async def adopt_async(self, creator: Callable[[], Any]) -> AsyncDriverConnection:
+        """The awaitable twin of `adopt`: `creator` runs in the connection's worker thread."""
+        from plainsql.bridge import bridge
+
+        return await bridge(self, lambda: self.adopt(creator))
 
     def open_database(self, url: URL) -> Any:
         """Return what must live as long as the engine does, with a `close()`, or None."""

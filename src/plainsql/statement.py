@@ -159,7 +159,7 @@ class Compiled(Examined):
     """
 
     __slots__ = (
-        "_checked", "_dialect", "_get", "_named", "_pieces", "_plain", "_places", "_scan", "_unique",
+        "_bare", "_checked", "_dialect", "_get", "_named", "_pieces", "_plain", "_places", "_scan", "_unique",
         "binds", "columns", "lists", "names", "row_class", "sql",
     )  # fmt: skip
 
@@ -183,7 +183,8 @@ class Compiled(Examined):
         self._get = _getter(self.names)
         self._pieces = _pieces(found, dialect)
         self.sql = self._render({})
-        self._checked = bool(self.binds)
+        self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
+        self._checked = bool(self.binds or self._bare)
         self._examine(found.verb, dialect)
         self.row_class: type[Row] | None = None
         self.columns: Any = None
@@ -262,6 +263,12 @@ class Compiled(Examined):
     def _complete(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         defaults = {n: b.value for n, b in self.binds.items() if b.value is not REQUIRED}
         params = {**defaults, **params}
+        for name in self._bare:
+            if isinstance(params.get(name), LISTS):
+                raise ParameterError(
+                    f"parameter {name!r} is a {type(params[name]).__name__}: "
+                    f"write IN :{name} without the parentheses, and it expands"
+                )
         for name, bind in self.binds.items():
             if bind.type_ is None or name not in params:
                 continue
@@ -277,20 +284,10 @@ class Compiled(Examined):
     def _adapted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(
             [
-                v if v.__class__ in self._plain else self._adapt(name, v)
+                v if v.__class__ in self._plain else self._dialect.adapt(name, v)
                 for name, v in zip(self.names, values, strict=True)
             ]
         )
-
-    def _adapt(self, name: str, value: Any) -> Any:
-        if isinstance(value, LISTS) and any(
-            p.name == name and p.parenthesized for p in self._scan.parameters
-        ):
-            raise ParameterError(
-                f"parameter {name!r} is a {type(value).__name__}: "
-                f"write IN :{name} without the parentheses, and it expands"
-            )
-        return self._dialect.adapt(name, value)
 
     def _items(self, name: str, value: Any) -> list[Any]:
         if not isinstance(value, LISTS):
@@ -299,7 +296,7 @@ class Compiled(Examined):
                 f"or range, not {type(value).__name__}"
             )
         plain = self._plain
-        return [v if v.__class__ in plain else self._adapt(name, v) for v in value]
+        return [v if v.__class__ in plain else self._dialect.adapt(name, v) for v in value]
 
     def _flatten(self, params: Mapping[str, Any], lists: dict[str, list[Any]]) -> Any:
         if self._named:
@@ -313,7 +310,7 @@ class Compiled(Examined):
             else:
                 value = params[name]
                 values.append(
-                    value if value.__class__ in self._plain else self._adapt(name, value)
+                    value if value.__class__ in self._plain else self._dialect.adapt(name, value)
                 )
         limit = self._dialect.max_parameters
         if limit is not None and len(values) > limit:

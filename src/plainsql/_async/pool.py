@@ -117,7 +117,7 @@ class AsyncOpener:
         dialect = self.dialect
         try:
             if self._creator is not None:
-                raw = await self._create()
+                raw = await dialect.adopt_async(self._creator)
             else:
                 raw = await dialect.connect_async(self._url, self._timeout, self._connect_args)
         except dialect.driver_error as exc:
@@ -132,13 +132,6 @@ class AsyncOpener:
             hard_close_async(dialect, raw)
             raise
         return link
-
-    async def _create(self) -> Any:
-        raw = self._creator()  # type: ignore[misc]
-        if hasattr(raw, "__await__"):
-            raw = await raw
-        self.dialect.prepare(getattr(raw, "driver_connection", raw))
-        return raw
 
 
 class AsyncQueuePool:

@@ -201,9 +201,14 @@ class AsyncStream(AsyncFetch["Row"]):
         """Send the query; close again where it returns no rows."""
         if self._texts is not None:
             await self._run(self._texts[0], values)
-            await self._fill()
+            await self._run(self._texts[1])
+            await self._learn_columns()
+            await self._keep(await self._guarded(self._cursor.fetchall))
         else:
             await self._run(sql, values)
+            await self._learn_columns()
+
+    async def _learn_columns(self) -> None:
         link = self._connection._link
         columns = link.columns(self._own_cursor) if link is not None else None
         if link is None or columns is None:
@@ -234,15 +239,17 @@ class AsyncStream(AsyncFetch["Row"]):
     async def _fill(self) -> None:
         if self._texts is not None:
             await self._run(self._texts[1])
-            self._rows = await self._guarded(self._cursor.fetchall)
+            await self._keep(await self._guarded(self._cursor.fetchall))
         else:
-            self._rows = await self._guarded(self._cursor.fetchmany, self._batch)
-        self._at = 0
-        if len(self._rows) < self._batch:
-            rows = self._rows
+            await self._keep(await self._guarded(self._cursor.fetchmany, self._batch))
+
+    async def _keep(self, rows: Sequence[Any]) -> None:
+        """Hold a batch; a short one is the last, and the cursor is not needed any more."""
+        if len(rows) < self._batch:
             self._exhausted = True
             await self.close()
-            self._rows = rows
+        self._rows = rows
+        self._at = 0
 
     async def _run(self, sql: str, values: Any = None) -> None:
         echo = self._connection._echo

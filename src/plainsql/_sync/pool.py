@@ -118,7 +118,7 @@ class Opener:
         dialect = self.dialect
         try:
             if self._creator is not None:
-                raw = self._create()
+                raw = dialect.adopt(self._creator)
             else:
                 raw = dialect.connect(self._url, self._timeout, self._connect_args)
         except dialect.driver_error as exc:
@@ -133,13 +133,6 @@ class Opener:
             hard_close(dialect, raw)
             raise
         return link
-
-    def _create(self) -> Any:
-        raw = self._creator()  # type: ignore[misc]
-        if hasattr(raw, "__await__"):
-            raw = raw
-        self.dialect.prepare(getattr(raw, "driver_connection", raw))
-        return raw
 
 
 class QueuePool:

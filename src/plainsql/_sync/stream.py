@@ -202,9 +202,14 @@ class Stream(Fetch["Row"]):
         """Send the query; close again where it returns no rows."""
         if self._texts is not None:
             self._run(self._texts[0], values)
-            self._fill()
+            self._run(self._texts[1])
+            self._learn_columns()
+            self._keep(self._guarded(self._cursor.fetchall))
         else:
             self._run(sql, values)
+            self._learn_columns()
+
+    def _learn_columns(self) -> None:
         link = self._connection._link
         columns = link.columns(self._own_cursor) if link is not None else None
         if link is None or columns is None:
@@ -235,15 +240,17 @@ class Stream(Fetch["Row"]):
     def _fill(self) -> None:
         if self._texts is not None:
             self._run(self._texts[1])
-            self._rows = self._guarded(self._cursor.fetchall)
+            self._keep(self._guarded(self._cursor.fetchall))
         else:
-            self._rows = self._guarded(self._cursor.fetchmany, self._batch)
-        self._at = 0
-        if len(self._rows) < self._batch:
-            rows = self._rows
+            self._keep(self._guarded(self._cursor.fetchmany, self._batch))
+
+    def _keep(self, rows: Sequence[Any]) -> None:
+        """Hold a batch; a short one is the last, and the cursor is not needed any more."""
+        if len(rows) < self._batch:
             self._exhausted = True
             self.close()
-            self._rows = rows
+        self._rows = rows
+        self._at = 0
 
     def _run(self, sql: str, values: Any = None) -> None:
         echo = self._connection._echo

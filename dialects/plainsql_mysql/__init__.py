@@ -1,0 +1,1 @@
+"""plainsql for MySQL and MariaDB, on PyMySQL."""

@@ -1,0 +1,91 @@
+"""MySQL's and MariaDB's error numbers → exception classes, from both servers' manuals."""
+
+from __future__ import annotations
+
+import re
+
+from plainsql import errors
+
+CLASSES: dict[str, type[errors.DBAPIError]] = {
+    "1020": errors.SerializationFailure,  # MariaDB: record has changed since last read
+    "1021": errors.DiskFull,
+    "1040": errors.TooManyConnections,
+    "1044": errors.InsufficientPrivilege,  # to a database
+    "1045": errors.AuthenticationError,
+    "1047": errors.OperationalError,  # Galera: node not ready
+    "1048": errors.NotNullViolation,
+    "1049": errors.ConnectError,  # unknown database
+    "1051": errors.UndefinedTable,
+    "1054": errors.UndefinedColumn,
+    "1062": errors.UniqueViolation,
+    "1064": errors.SQLSyntaxError,
+    "1114": errors.DiskFull,
+    "1130": errors.AuthenticationError,  # host not allowed
+    "1142": errors.InsufficientPrivilege,  # to a table
+    "1143": errors.InsufficientPrivilege,  # to a column
+    "1146": errors.UndefinedTable,
+    "1149": errors.SQLSyntaxError,
+    "1180": errors.OperationalError,  # error during COMMIT; see TEXTS
+    "1203": errors.TooManyConnections,
+    "1205": errors.LockTimeout,
+    "1213": errors.DeadlockDetected,
+    "1216": errors.ForeignKeyViolation,
+    "1217": errors.ForeignKeyViolation,
+    "1226": errors.TooManyConnections,
+    "1227": errors.InsufficientPrivilege,
+    "1235": errors.NotSupportedError,
+    "1264": errors.DataError,
+    "1265": errors.DataError,
+    "1263": errors.NotNullViolation,
+    "1290": errors.ReadOnlyError,
+    "1292": errors.DataError,
+    "1317": errors.QueryCanceled,
+    "1364": errors.NotNullViolation,
+    "1365": errors.DataError,
+    "1366": errors.DataError,
+    "1370": errors.InsufficientPrivilege,
+    "1406": errors.DataError,
+    "1411": errors.DataError,
+    "1451": errors.ForeignKeyViolation,
+    "1452": errors.ForeignKeyViolation,
+    "1586": errors.UniqueViolation,
+    "1690": errors.DataError,
+    "1698": errors.AuthenticationError,
+    "1792": errors.ReadOnlyError,
+    "1820": errors.AuthenticationError,  # password expired
+    "1836": errors.ReadOnlyError,
+    "1862": errors.AuthenticationError,  # password expired
+    "1969": errors.QueryCanceled,  # MariaDB: max_statement_time
+    "2003": errors.ConnectError,
+    "3024": errors.QueryCanceled,  # MySQL: max_execution_time
+    "3118": errors.AuthenticationError,  # account locked
+    "3140": errors.DataError,  # invalid JSON
+    "3572": errors.LockTimeout,  # NOWAIT
+    "3819": errors.CheckViolation,
+    "4025": errors.CheckViolation,  # MariaDB
+    "4151": errors.AuthenticationError,  # MariaDB: account locked
+}
+
+#: After these the connection is gone, whatever the driver believes.
+LOST = frozenset({"1053", "1927", "2006", "2013", "2055", "3032", "4031"})
+
+RETRYABLE = frozenset({"1020", "1213"})
+
+#: 1180 wraps the engine's own number; 149 is a deadlock found by certification at COMMIT.
+CERTIFICATION = re.compile(r"Got error 149\b")
+
+#: What a failed connect tells of its phase.
+DNS = re.compile(r".*\[Errno -\d+\] ", re.DOTALL)
+
+#: What the texts of constraint errors tell.
+DETAILS: dict[str, re.Pattern[str]] = {
+    "1048": re.compile(r"^Column '(?P<column>[^']+)'"),
+    "1054": re.compile(r"^Unknown column '(?P<column>[^']+)'"),
+    "1062": re.compile(r".* for key '(?:[^'.]+\.)?(?P<constraint>[^']+)'$", re.DOTALL),
+    "1146": re.compile(r"^Table '(?:[^'.]+\.)?(?P<table>[^']+)'"),
+    "1364": re.compile(r"^Field '(?P<column>[^']+)'"),
+    "1451": re.compile(r".* CONSTRAINT `(?P<constraint>[^`]+)`", re.DOTALL),
+    "1452": re.compile(r".* CONSTRAINT `(?P<constraint>[^`]+)`", re.DOTALL),
+    "3819": re.compile(r"^Check constraint '(?P<constraint>[^']+)'"),
+    "4025": re.compile(r"^CONSTRAINT `(?:[^`]+`\.`)*(?P<constraint>[^`]+)`"),
+}

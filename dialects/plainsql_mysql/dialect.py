@@ -1,0 +1,222 @@
+"""MySQL and MariaDB by PyMySQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from plainsql import errors
+from plainsql.dialect import Dialect
+from plainsql.errors import ArgumentError
+from plainsql.lexing import LexicalRules
+from plainsql_mysql import codes, types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from plainsql.driver import ParamStyle, TransactionState
+    from plainsql.errors import DBAPIError
+    from plainsql.url import URL
+
+LEXICAL = LexicalRules(
+    strings="'\"",
+    backslash_escapes=True,
+    identifiers=(("`", "`"),),
+    hash_comments=True,
+    dash_needs_space=True,
+    executable_comments=("/*!", "/*M!"),
+)
+ANSI_QUOTES = LEXICAL.replace(strings="'", identifiers=(("`", "`"), ('"', '"')))
+MODES = {
+    (False, False): LEXICAL,
+    (False, True): LEXICAL.replace(backslash_escapes=False),
+    (True, False): ANSI_QUOTES,
+    (True, True): ANSI_QUOTES.replace(backslash_escapes=False),
+}
+
+IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
+CHARSETS = ("utf8mb4", "utf8mb3", "ascii", "latin1")
+
+
+def _charset(value: str) -> str:
+    if value not in CHARSETS:
+        raise ValueError(f"possible are {', '.join(CHARSETS)}")
+    return value
+
+
+def _flag(value: str) -> bool:
+    words = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+    if value.lower() not in words:
+        raise ValueError("possible are true and false")
+    return words[value.lower()]
+
+
+class MySQLDialect(Dialect):
+    """`mysql://user:password@host:port/database`; a Unix socket by `?unix_socket=/path`."""
+
+    name = "mysql"
+    driver_name = "pymysql"
+    extra = "mysql"
+    paramstyle: ClassVar[ParamStyle] = "format"
+    lexical = LEXICAL
+    capabilities = frozenset({"savepoints", "read_only", "implicit_commit"})
+    url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "unix_socket": str,
+        "charset": _charset,
+        "connect_timeout": float,
+        "read_timeout": float,
+        "write_timeout": float,
+        "program_name": str,
+        "ssl_ca": str,
+        "ssl_cert": str,
+        "ssl_key": str,
+        "ssl_disabled": _flag,
+        "ssl_verify_cert": _flag,
+        "ssl_verify_identity": _flag,
+    }
+    error_classes = codes.CLASSES
+    lost_codes = codes.LOST
+    retryable_codes = codes.RETRYABLE
+    parameter_codecs = types.PARAMETER_CODECS
+    empty_set = "(SELECT NULL FROM DUAL WHERE 1 = 0)"
+    ping_sql = "DO 0"
+    probe_sql = "DO 0"
+    max_identifier_chars = 64
+    identifier_quote = "`"
+
+    def load(self) -> None:
+        import pymysql
+        from pymysql.constants import CLIENT
+        from pymysql.cursors import SSCursor
+
+        self._pymysql = pymysql
+        self._stream_cursor = SSCursor
+        # An UPDATE counts the rows it matches, as on every other database.
+        self._flags = CLIENT.FOUND_ROWS
+        self.driver_error = pymysql.err.MySQLError
+
+    # -- connecting ----------------------------------------------------------------------------
+
+    def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
+        options = self.options(url)
+        limits = {name: options.get(name) for name in ("read_timeout", "write_timeout")}
+        arguments: dict[str, Any] = {
+            "host": url.host or "localhost",
+            "port": url.port or 3306,
+            "user": url.username,
+            "password": url.password or "",
+            "database": url.database,
+            "charset": "utf8mb4",
+            "autocommit": True,
+            "connect_timeout": timeout,
+            "client_flag": self._flags,
+            "local_infile": False,
+            **options,
+            # The handshake is not under connect_timeout: an accepting, silent server would hang.
+            "read_timeout": limits["read_timeout"] or timeout,
+            "write_timeout": limits["write_timeout"] or timeout,
+            **connect_args,
+        }
+        try:
+            raw = self._pymysql.connect(**arguments)
+        except RuntimeError as exc:  # a package for the login method is missing
+            raise self._pymysql.err.OperationalError(2059, str(exc)) from exc
+        for name, value in limits.items():
+            if name not in connect_args:
+                setattr(raw, f"_{name}", value)
+        self._read_mode(raw)
+        return raw
+
+    def adopt(self, creator: Callable[[], Any]) -> Any:
+        raw = creator()
+        raw.autocommit(True)  # noqa: FBT003 - the driver's own signature
+        self._read_mode(raw)
+        return raw
+
+    @staticmethod
+    def _read_mode(raw: Any) -> None:
+        with raw.cursor() as cursor:
+            cursor.execute("SELECT @@sql_mode")
+            raw.plainsql_mode = frozenset(cursor.fetchone()[0].split(","))
+
+    def lexical_rules(self, raw: Any) -> LexicalRules:
+        mode = raw.plainsql_mode
+        return MODES["ANSI_QUOTES" in mode, "NO_BACKSLASH_ESCAPES" in mode]
+
+    # -- errors --------------------------------------------------------------------------------
+
+    def error_code(self, exc: BaseException) -> str | None:
+        code = exc.args[0] if exc.args else None
+        return str(code) if isinstance(code, int) and code else None
+
+    def error_class(self, exc: BaseException, code: str | None) -> type[DBAPIError] | None:
+        if code == "1180" and codes.CERTIFICATION.search(str(exc.args[-1])):
+            return errors.SerializationFailure
+        return None
+
+    def translate(
+        self, exc: BaseException, *, connecting: bool = False, lost: bool = False
+    ) -> DBAPIError:
+        error = super().translate(exc, connecting=connecting, lost=lost)
+        if len(exc.args) == 2:
+            error.args = (f"{exc.args[1]} ({exc.args[0]})",)
+        if isinstance(error, errors.SerializationFailure):
+            error.retryable = True
+        return error
+
+    def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
+        code = self.error_code(exc)
+        text = str(exc.args[-1]) if exc.args else ""
+        if code == "2003":
+            return {"phase": "dns" if codes.DNS.match(text) else "tcp"}
+        pattern = codes.DETAILS.get(code or "")
+        match = pattern.match(text) if pattern else None
+        return match.groupdict() if match else {}
+
+    # -- state ---------------------------------------------------------------------------------
+
+    def is_open(self, raw: Any) -> bool:
+        return bool(raw.open)
+
+    def transaction_state(self, raw: Any) -> TransactionState:
+        return "active" if raw.server_status & IN_TRANSACTION else "idle"
+
+    def fileno(self, raw: Any) -> int | None:
+        return raw._sock.fileno() if raw.open else None  # noqa: SLF001 - it has no public name
+
+    def finish(self, raw: Any) -> None:
+        raw._force_close()  # noqa: SLF001 - close() would speak to the server
+
+    # -- transactions --------------------------------------------------------------------------
+
+    def begin(
+        self, isolation_level: str | None, read_only: bool | None, deferrable: bool | None
+    ) -> tuple[str, ...]:
+        del deferrable  # not among the capabilities
+        begin = "BEGIN"
+        if read_only is not None:
+            begin = f"START TRANSACTION READ {'ONLY' if read_only else 'WRITE'}"
+        if isolation_level:
+            return (f"SET TRANSACTION ISOLATION LEVEL {isolation_level}", begin)
+        return (begin,)
+
+    # -- statements ----------------------------------------------------------------------------
+
+    def stream_cursor(self, raw: Any, batch: int) -> Any:
+        del batch
+        return self._stream_cursor(raw)
+
+    def quote(self, identifier: str) -> str:
+        quoted = super().quote(identifier)
+        if identifier.endswith(" ") or any(ord(c) > 0xFFFF for c in identifier):
+            raise ArgumentError(
+                f"{self.name} can not hold the identifier {identifier!r}: "
+                "it ends in a blank, or has a character beyond U+FFFF"
+            )
+        return quoted
+
+
+class MariaDBDialect(MySQLDialect):
+    """`mariadb://user:password@host:port/database`."""
+
+    name = "mariadb"
+    capabilities = MySQLDialect.capabilities | {"returning"}
