@@ -128,7 +128,7 @@ class MySQLDialect(Dialect):
 
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
-        raw.autocommit(True)  # noqa: FBT003 - the driver's own signature
+        raw.autocommit(True)
         self._read_mode(raw)
         return raw
 

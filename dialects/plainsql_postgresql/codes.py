@@ -1,8 +1,8 @@
 """PostgreSQL's SQLSTATEs → exception classes: appendix A of its manual.
 
 psycopg gives no SQLSTATE for a connect that failed; there, and only there, anchored patterns on
-libpq's and the server's texts tell more.  A server with another message language falls back to
-`ConnectError`.
+the server's and libpq's texts tell more.  A server that speaks another language is recognized by
+the shape of its message, but what it says is not: the class stays `ConnectError`.
 """
 
 from __future__ import annotations
@@ -14,34 +14,92 @@ from plainsql.dialect import SQLSTATES
 
 CLASSES: dict[str, type[errors.DBAPIError]] = {
     **SQLSTATES,
+    "25P03": errors.Disconnected,  # idle_in_transaction_session_timeout
+    "25P04": errors.Disconnected,  # transaction_timeout
     "3D000": errors.ConnectError,  # no such database
     "54": errors.OperationalError,  # limits of the server
-    "57P01": errors.Disconnected,
-    "57P02": errors.Disconnected,
-    "57P03": errors.ConnectError,
-    "57P05": errors.Disconnected,
-    "25P03": errors.Disconnected,
-    "25P04": errors.Disconnected,
-    "58030": errors.OperationalError,
+    "57P01": errors.Disconnected,  # shut down, or pg_terminate_backend
+    "57P02": errors.Disconnected,  # another backend crashed
+    "57P03": errors.ConnectError,  # starting up or shutting down
+    "57P05": errors.Disconnected,  # idle_session_timeout
+    "58": errors.OperationalError,  # errors of the operating system
     "XX001": errors.CorruptDatabase,
     "XX002": errors.CorruptDatabase,
 }
 
-CONNECT: tuple[tuple[re.Pattern[str], type[errors.DBAPIError], str], ...] = tuple(
-    (re.compile(pattern, re.DOTALL), cls, phase)
-    for pattern, cls, phase in (
-        (r".*password authentication failed for user ", errors.AuthenticationError, "login"),
-        (r".*no password supplied", errors.AuthenticationError, "login"),
-        (r'.*role "[^"]*" does not exist', errors.AuthenticationError, "login"),
-        (r".*no pg_hba\.conf entry for ", errors.AuthenticationError, "login"),
-        (r".*sorry, too many clients already", errors.TooManyConnections, "login"),
-        (r".*remaining connection slots are reserved", errors.TooManyConnections, "login"),
-        (r'.*database "[^"]*" does not exist', errors.ConnectError, "login"),
-        (r".*the database system is ", errors.ConnectError, "login"),
-        (r".*failed to resolve host", errors.ConnectError, "dns"),
-        (r".*could not translate host name", errors.ConnectError, "dns"),
-        (r".*(?:SSL|certificate|TLS)", errors.ConnectError, "tls"),
-        (r".*(?:Connection refused|timeout expired|connection timeout)", errors.ConnectError, "tcp"),
-        (r".*No such file or directory", errors.ConnectError, "tcp"),
-    )
+Told = tuple[type[errors.ConnectError], str | None]
+
+# What a server says when it refuses a login; the rest of its refusals are plain ConnectErrors.
+SERVER: tuple[tuple[re.Pattern[str], type[errors.ConnectError]], ...] = (
+    (re.compile(r"[\w-]+ authentication failed(?: for user |$)"), errors.AuthenticationError),
+    (re.compile(r'role ".*" does not exist$'), errors.AuthenticationError),
+    (re.compile(r'role ".*" is not permitted to log in$'), errors.AuthenticationError),
+    (re.compile(r"no pg_hba\.conf entry for "), errors.AuthenticationError),
+    (re.compile(r"pg_hba\.conf rejects connection for "), errors.AuthenticationError),
+    (re.compile(r"sorry, too many clients already$"), errors.TooManyConnections),
+    (re.compile(r"remaining connection slots are reserved "), errors.TooManyConnections),
+    (re.compile(r"too many connections for (?:role|database) "), errors.TooManyConnections),
+    (re.compile(r"no more connections allowed"), errors.TooManyConnections),  # PgBouncer
 )
+
+# What libpq and psycopg say by themselves, and the phase in which they do.
+CLIENT: tuple[tuple[re.Pattern[str], type[errors.ConnectError], str], ...] = (
+    (re.compile(r"fe_sendauth: no password supplied"), errors.AuthenticationError, "login"),
+    (
+        re.compile(r"(?:failed to resolve host|could not translate host) "),
+        errors.ConnectError,
+        "dns",
+    ),
+    (
+        re.compile(
+            r"(?:SSL |server does not support SSL|(?:server|root) certificate |"
+            r"certificate |could not (?:read|load) [\w ]*certificate )"
+        ),
+        errors.ConnectError,
+        "tls",
+    ),
+    (
+        re.compile(
+            r"(?:Connection refused|Connection timed out|connection timeout expired|"
+            r"timeout expired|No route to host|Network is unreachable|No such file or directory)"
+        ),
+        errors.ConnectError,
+        "tcp",
+    ),
+)
+
+_PREFIX = re.compile(
+    r"connection (?:failed|is bad): |failed to resolve host |connection timeout expired$"
+)
+_OWN = re.compile(r"connection (?:failed|is bad): ")
+_PLACE = re.compile(r"connection to server (?:at|on) .*? failed: ")
+_SEVERITY = re.compile(r"[^\s:]+:  ")  # libpq writes two spaces after the word, in any language
+_OTHERS = "\nMultiple connection attempts failed."
+
+
+def failed_connect(text: str) -> Told | None:
+    """Tell class and phase of a failed connect by its text, or None for any other error.
+
+    libpq gives a line for each try at one address; psycopg adds the other addresses, which are
+    passed over: the last one's error is the one that stands.
+    """
+    if _PREFIX.match(text) is None:
+        return None
+    said = [_line(line) for line in _OWN.sub("", text.partition(_OTHERS)[0], count=1).split("\n")]
+    plain: Told = (errors.ConnectError, None)
+    known = [told for told in said if told != plain]
+    known.sort(key=lambda told: told[0] is errors.ConnectError)
+    return known[0] if known else plain
+
+
+def _line(line: str) -> Told:
+    text = _PLACE.sub("", line, count=1) if _PLACE.match(line) else line
+    severity = _SEVERITY.match(text)
+    if severity is None:
+        found = next((row for row in CLIENT if row[0].match(text)), None)
+        return (errors.ConnectError, None) if found is None else found[1:]
+    if text is line:
+        return errors.ConnectError, None  # DETAIL, HINT: they belong to the line before
+    message = text[severity.end() :]
+    cls = next((cls for pattern, cls in SERVER if pattern.match(message)), errors.ConnectError)
+    return cls, "login"

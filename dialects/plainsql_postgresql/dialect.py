@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from plainsql.dialect import Dialect
 from plainsql.lexing import LexicalRules
 from plainsql_postgresql import codes, types
+from plainsql_postgresql.deadline import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,22 +26,38 @@ LEXICAL = LexicalRules(
     native=r"\$\d+",
     psql_variables=True,
 )
+#: With `standard_conforming_strings` off.
+BACKSLASHES = LEXICAL.replace(backslash_escapes=True)
 
-# libpq's PQtransactionStatus.
+# libpq's PQtransactionStatus, PGRES_TUPLES_OK and PQ_PIPELINE_OFF.
 STATES: tuple[TransactionState, ...] = ("idle", "unknown", "active", "failed", "unknown")
-
-# Text options of libpq that a URL may set; what names files of the client stands with TLS only.
-LIBPQ_OPTIONS = (
-    "application_name channel_binding client_encoding gssencmode keepalives keepalives_count "
-    "keepalives_idle keepalives_interval require_auth sslcert sslkey sslmode sslrootcert "
-    "target_session_attrs tcp_user_timeout"
-).split()
+TUPLES_OK = 2
+PIPELINE_OFF = 0
 
 
 def _whole(value: str) -> int:
-    if not value.isdecimal():
+    if not (value.isascii() and value.isdigit()):
         raise ValueError("a whole number is wanted")
     return int(value)
+
+
+def _seconds(value: str) -> int:
+    if _whole(value) < 1:
+        raise ValueError("at least 1 second is wanted")
+    return int(value)
+
+
+def _threshold(value: str) -> int | None:
+    return None if value == "none" else _whole(value)
+
+
+def _one_of(*possible: str) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        if value not in possible:
+            raise ValueError(f"possible: {', '.join(possible)}")
+        return value
+
+    return convert
 
 
 class PostgreSQLDialect(Dialect):
@@ -62,10 +79,25 @@ class PostgreSQLDialect(Dialect):
         }
     )
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
-        **dict.fromkeys(LIBPQ_OPTIONS, str),
         "host": str,
-        "connect_timeout": _whole,
-        "prepare_threshold": _whole,
+        "application_name": str,
+        "connect_timeout": _seconds,
+        "prepare_threshold": _threshold,
+        "sslmode": _one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+        "sslrootcert": str,
+        "sslcert": str,
+        "sslkey": str,
+        "channel_binding": _one_of("disable", "prefer", "require"),
+        "gssencmode": _one_of("disable", "prefer", "require"),
+        "require_auth": str,
+        "target_session_attrs": _one_of(
+            "any", "read-write", "read-only", "primary", "standby", "prefer-standby"
+        ),
+        "keepalives": _whole,
+        "keepalives_idle": _whole,
+        "keepalives_interval": _whole,
+        "keepalives_count": _whole,
+        "tcp_user_timeout": _whole,
     }
     error_classes = codes.CLASSES
     parameter_codecs = types.PARAMETER_CODECS
@@ -75,7 +107,7 @@ class PostgreSQLDialect(Dialect):
     lists_as_arrays = True
 
     def load(self) -> None:
-        import psycopg  # noqa: PLC0415 - compile() works without it
+        import psycopg
 
         self._psycopg = psycopg
         self.driver_error = psycopg.Error
@@ -85,8 +117,9 @@ class PostgreSQLDialect(Dialect):
     def _arguments(
         self, url: URL, timeout: float, connect_args: Mapping[str, Any]
     ) -> dict[str, Any]:
-        # libpq counts whole seconds, and takes 1 for 2.
-        arguments: dict[str, Any] = {"connect_timeout": max(2, ceil(timeout)), "autocommit": True}
+        """Return psycopg's keywords; never a DSN, whose text errors could show."""
+        options = {**self.options(url), "autocommit": True, "client_encoding": "UTF8"}
+        options["connect_timeout"] = max(2, ceil(timeout))  # psycopg takes 1 for 2
         named = {
             "host": url.host,
             "port": url.port,
@@ -94,19 +127,34 @@ class PostgreSQLDialect(Dialect):
             "password": url.password,
             "dbname": url.database,
         }
-        arguments.update({name: value for name, value in named.items() if value is not None})
-        arguments.update(self.options(url))
-        arguments.update(connect_args)
-        return arguments
+        named = {name: value for name, value in named.items() if value is not None}
+        return {**named, **options, **connect_args}
+
+    def _limit(self, url: URL, timeout: float) -> float:
+        return min(timeout, self.options(url).get("connect_timeout", timeout))
+
+    def _expired(self) -> Exception:
+        error: Exception = self._psycopg.errors.ConnectionTimeout("connection timeout expired")
+        return error
 
     def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
-        return self._psycopg.connect(**self._arguments(url, timeout, connect_args))
+        limit = self._limit(url, timeout)
+        connect = self._psycopg.connect
+        try:
+            return within(limit, lambda: connect(**self._arguments(url, limit, connect_args)))
+        except TimeoutError:
+            raise self._expired() from None
 
-    async def connect_async(
-        self, url: URL, timeout: float, connect_args: Mapping[str, Any]
-    ) -> Any:
-        arguments = self._arguments(url, timeout, connect_args)
-        return await self._psycopg.AsyncConnection.connect(**arguments)
+    async def connect_async(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
+        import asyncio
+
+        limit = self._limit(url, timeout)
+        connect = self._psycopg.AsyncConnection.connect
+        try:
+            async with asyncio.timeout(limit):
+                return await connect(**self._arguments(url, limit, connect_args))
+        except TimeoutError:
+            raise self._expired() from None
 
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
@@ -129,23 +177,21 @@ class PostgreSQLDialect(Dialect):
         return getattr(exc, "sqlstate", None)
 
     def error_class(self, exc: BaseException, code: str | None) -> type[DBAPIError] | None:
-        if code is not None:
-            return None
-        text = str(exc)
-        if not text.startswith("connection"):
-            return None
-        return next((cls for pattern, cls, _ in codes.CONNECT if pattern.match(text)), None)
+        told = codes.failed_connect(str(exc)) if code is None else None
+        return None if told is None else told[0]
 
     def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
+        """`position` counts from 0 in the text that psycopg sent, where `%s` is `$n`."""
         diag = getattr(exc, "diag", None)
         if diag is None or diag.sqlstate is None:
-            text = str(exc)
-            phases = [phase for pattern, _, phase in codes.CONNECT if pattern.match(text)]
-            return {"phase": phases[0]} if phases and text.startswith("connection") else {}
+            told = codes.failed_connect(str(exc))
+            return {} if told is None else {"phase": told[1]}
+        at = diag.statement_position
         return {
             "constraint": diag.constraint_name,
             "table": diag.table_name,
             "column": diag.column_name,
+            "position": int(at) - 1 if at else None,
         }
 
     def is_lost(self, exc: BaseException, raw: Any) -> bool:
@@ -162,13 +208,18 @@ class PostgreSQLDialect(Dialect):
         return not raw.closed
 
     def transaction_state(self, raw: Any) -> TransactionState:
-        return STATES[raw.pgconn.transaction_status]
+        status: int = raw.pgconn.transaction_status
+        return STATES[status]
 
     def fileno(self, raw: Any) -> int | None:
-        return None if raw.closed else int(raw.pgconn.socket)
+        try:
+            return int(raw.pgconn.socket)
+        except self.driver_error:  # closed
+            return None
 
     def proves_idle(self, raw: Any) -> bool:
-        return not raw.closed and self.transaction_state(raw) != "unknown"
+        pgconn = raw.pgconn
+        return self.transaction_state(raw) != "unknown" and pgconn.pipeline_status == PIPELINE_OFF
 
     def finish(self, raw: Any) -> None:
         raw.pgconn.finish()
@@ -201,7 +252,7 @@ class PostgreSQLDialect(Dialect):
         return tuple(map(result.fname, range(result.nfields)))
 
     def column_names(self, columns: Any) -> tuple[str, ...]:
-        return tuple([name.decode() for name in columns])
+        return tuple([name.decode(errors="surrogateescape") for name in columns])
 
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         del batch
@@ -216,8 +267,3 @@ class PostgreSQLDialect(Dialect):
             f"FETCH FORWARD {batch} FROM {name}",
             f"CLOSE {name}",
         )
-
-
-BACKSLASHES = LEXICAL.replace(backslash_escapes=True)
-#: libpq's PGRES_TUPLES_OK.
-TUPLES_OK = 2

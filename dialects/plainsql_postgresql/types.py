@@ -7,8 +7,10 @@ made plain first: enumerations, and subclasses, whose own `__str__` is not asked
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,8 @@ PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     datetime: None,
     time: None,
     timedelta: None,
+    Decimal: None,
+    UUID: None,
     list: None,
     "pathlib.PurePath": str,
     Enum: _enum,

@@ -52,9 +52,7 @@ TEXTS: tuple[tuple[re.Pattern[str], type[errors.DBAPIError]], ...] = tuple(
 
 #: What the message of a failed constraint tells.
 DETAILS: tuple[re.Pattern[str], ...] = (
-    re.compile(
-        r"^(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^.,]+)\.(?P<column>[^.,]+)$"
-    ),
+    re.compile(r"^(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^.,]+)\.(?P<column>[^.,]+)$"),
     re.compile(r"^(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^.,]+)\.[^.,]+(?:, .*)$"),
     re.compile(r"^UNIQUE constraint failed: index '(?P<constraint>[^']+)'$"),
     re.compile(r"^CHECK constraint failed: (?P<constraint>.+)$"),

@@ -89,7 +89,7 @@ class SQLiteDialect(Dialect):
         self._begin = "BEGIN"
 
     def load(self) -> None:
-        import sqlite3  # noqa: PLC0415 - compile() works without it
+        import sqlite3
 
         self._sqlite3 = sqlite3
         self.driver_error = sqlite3.Error
@@ -220,6 +220,6 @@ def _path(database: str) -> str:
 
 
 def _file_uri(database: str) -> str:
-    from pathlib import Path  # noqa: PLC0415 - only with ?mode=
+    from pathlib import Path
 
     return Path(database).absolute().as_uri()

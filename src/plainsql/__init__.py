@@ -63,6 +63,7 @@ from plainsql.statement import BindParameter, Compiled, TextClause, bindparam, t
 from plainsql.url import URL, make_url
 
 __all__ = [
+    "URL",
     "AmbiguousColumn",
     "ArgumentError",
     "AuthenticationError",
@@ -123,7 +124,6 @@ __all__ = [
     "Transaction",
     "TransactionAborted",
     "TransactionStateError",
-    "URL",
     "URLError",
     "UncommittedWarning",
     "UndefinedColumn",

@@ -157,8 +157,13 @@ async def bridge(dialect: Dialect, connect: Callable[[], Any]) -> BridgedConnect
     worker = Worker()
     opened: list[Any] = []
     try:
-        raw = await worker.run(lambda: opened.append(connect()) or opened[0])  # type: ignore[func-returns-value]
+        await worker.run(lambda: opened.append(connect()))
     except BaseException:
-        worker.stop(lambda: [raw.close() for raw in opened])
+        worker.stop(lambda: _finish(dialect, opened))
         raise
-    return BridgedConnection(dialect, worker, raw)
+    return BridgedConnection(dialect, worker, opened[0])
+
+
+def _finish(dialect: Dialect, opened: list[Any]) -> None:
+    for raw in opened:
+        dialect.finish(raw)

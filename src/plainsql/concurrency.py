@@ -25,7 +25,7 @@ forks = 0
 
 
 def _count_fork() -> None:
-    global forks  # noqa: PLW0603 - the one fact about the process that a pool must learn
+    global forks
     forks += 1
 
 
@@ -53,6 +53,7 @@ class Cell:
         self._lock.acquire()
 
     def wake(self) -> None:
+        """Wake the thread."""
         self._lock.release()
 
     def wait(self, seconds: float) -> bool:
@@ -64,17 +65,18 @@ class AsyncCell:
     """What one waiting task sleeps on."""
 
     def __init__(self) -> None:
-        import asyncio  # noqa: PLC0415 - not on the import path of the sync side
+        import asyncio
 
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def wake(self) -> None:
+        """Wake the task."""
         if not self._future.done():
             self._future.set_result(None)
 
     async def wait(self, seconds: float) -> bool:
         """Sleep until woken, `seconds` at most; tell whether it was woken."""
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         done, _ = await asyncio.wait([self._future], timeout=max(0.0, seconds))
         return bool(done)
@@ -85,6 +87,8 @@ class Opening(Generic[T]):
 
     __slots__ = ("_opened", "_opening")
 
+    _opened: Any
+
     def __init__(self, opening: Coroutine[Any, Any, T]) -> None:
         self._opening = opening
 
@@ -92,8 +96,9 @@ class Opening(Generic[T]):
         return self._opening.__await__()
 
     async def __aenter__(self) -> T:
-        self._opened: Any = await self._opening
-        return await self._opened.__aenter__()  # type: ignore[no-any-return]
+        self._opened = await self._opening
+        entered: T = await self._opened.__aenter__()
+        return entered
 
     async def __aexit__(
         self,
@@ -101,7 +106,8 @@ class Opening(Generic[T]):
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        return await self._opened.__aexit__(kind, exc, trace)  # type: ignore[no-any-return]
+        swallowed: bool | None = await self._opened.__aexit__(kind, exc, trace)
+        return swallowed
 
 
 def shielded(value: T, orphan: Callable[[T], None]) -> T:
@@ -112,25 +118,30 @@ def shielded(value: T, orphan: Callable[[T], None]) -> T:
 
 async def shielded_async(opening: Coroutine[Any, Any, T], orphan: Callable[[T], None]) -> T:
     """Await; if the caller is cancelled meanwhile, go on and give the outcome to `orphan`."""
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     task = asyncio.ensure_future(opening)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         if not task.cancelled():
-            task.add_done_callback(lambda done: done.exception() or orphan(done.result()))
+            task.add_done_callback(lambda done: _pass_on(done, orphan))
         raise
 
 
-def current_loop() -> None:
+def _pass_on(task: asyncio.Task[T], orphan: Callable[[T], None]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        orphan(task.result())
+
+
+def current_loop() -> object:
     """Tell which loop the pool belongs to: none."""
-    return
+    return None
 
 
 def current_loop_async() -> asyncio.AbstractEventLoop:
     """Tell which loop the pool belongs to."""
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     return asyncio.get_running_loop()
 
@@ -142,7 +153,7 @@ def current_task() -> str:
 
 def current_task_async() -> str:
     """Name the task, for messages."""
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     task = asyncio.current_task()
     return f"task {task.get_name()!r}" if task else "no task"

@@ -53,14 +53,33 @@ SQLSTATES: dict[str, type[DBAPIError]] = {
 NAME = itemgetter(0)
 
 PEP_249 = (
-    "InterfaceError DataError OperationalError IntegrityError InternalError ProgrammingError "
-    "NotSupportedError DatabaseError"
-).split()
+    "InterfaceError",
+    "DataError",
+    "OperationalError",
+    "IntegrityError",
+    "InternalError",
+    "ProgrammingError",
+    "NotSupportedError",
+    "DatabaseError",
+)
 
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 # Statements that never end a transaction, on any database that commits implicitly.
-PLAIN_VERBS = frozenset("SELECT INSERT UPDATE DELETE REPLACE WITH VALUES MERGE SHOW EXPLAIN".split())
+PLAIN_VERBS = frozenset(
+    (
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "REPLACE",
+        "WITH",
+        "VALUES",
+        "MERGE",
+        "SHOW",
+        "EXPLAIN",
+    )
+)
 
 
 class Dialect:
@@ -131,7 +150,9 @@ class Dialect:
             convert = self.url_options.get(name)
             if convert is None:
                 known = ", ".join(sorted(self.url_options)) or "none"
-                raise errors.URLError(f"unknown URL option {name!r} for {self.name}; known: {known}")
+                raise errors.URLError(
+                    f"unknown URL option {name!r} for {self.name}; known: {known}"
+                )
             if not isinstance(value, str):
                 raise errors.URLError(f"the URL option {name!r} is given more than once")
             try:
@@ -242,7 +263,7 @@ class Dialect:
         fd = self.fileno(raw)
         if fd is None:
             return
-        import socket  # noqa: PLC0415 - only on this rare path
+        import socket
 
         with socket.socket(fileno=os.dup(fd)) as twin:
             twin.shutdown(socket.SHUT_RDWR)
@@ -348,7 +369,7 @@ class Dialect:
         if type(value) is base:
             return value
         if base in (str, int, float, bytes):
-            return base.__getnewargs__(value)[0] if base is not float else float.__pos__(value)  # type: ignore[attr-defined]
+            return base.__getnewargs__(value)[0]
         return value
 
     # -- what is asked of it -------------------------------------------------------------------
@@ -360,7 +381,7 @@ class Dialect:
 
     def isolation_level(self, level: str) -> str:
         """Return the portable name of `level`; ArgumentError lists the possible ones."""
-        name = " ".join(level.upper().replace("_", " ").split()) if isinstance(level, str) else ""
+        name = " ".join(str(level).upper().replace("_", " ").split())
         possible: Sequence[str] = (*self.isolation_levels, "AUTOCOMMIT")
         if name not in possible:
             raise ArgumentError(

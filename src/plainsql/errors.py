@@ -94,7 +94,9 @@ class PoolError(Error):
 
 
 class PoolTimeout(PoolError):
-    """No connection came free within `pool_timeout` seconds."""
+    """No connection came free within `pool_timeout` seconds; `status` is the pool's then."""
+
+    status: object = None
 
 
 class PoolClosed(PoolError):

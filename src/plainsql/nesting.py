@@ -46,6 +46,7 @@ class Nesting:
 
     @property
     def in_trouble(self) -> bool:
+        """Tell whether only a rollback is accepted."""
         return self.failed or self.doomed
 
     def enter(self, scope: Scope) -> None:
@@ -75,11 +76,13 @@ class Nesting:
             )
 
     def require_active(self, scope: Scope) -> None:
+        """Refuse a scope that has ended."""
         if not scope.is_active or scope not in self.scopes:
             what = f"savepoint {scope.name}" if scope.name else "transaction"
             raise TransactionStateError(f"this {what} has ended")
 
     def is_root(self, scope: Scope) -> bool:
+        """Tell the transaction from a savepoint."""
         return self.scopes[0] is scope
 
     def leave(self, scope: Scope) -> None:
@@ -90,10 +93,12 @@ class Nesting:
         del self.scopes[at:]
 
     def fail(self, reason: str) -> None:
+        """Only a rollback, to a savepoint or of everything, is accepted from now on."""
         self.failed = True
         self.reason = self.reason or reason
 
     def doom(self, reason: str) -> None:
+        """Only the rollback of everything is accepted from now on."""
         self.doomed = True
         self.open = False
         self.reason = reason

@@ -25,8 +25,8 @@ class TransactionOptions:
     def __init__(
         self,
         isolation_level: str | None = None,
-        read_only: bool | None = None,  # noqa: FBT001 - three facts of one kind
-        deferrable: bool | None = None,  # noqa: FBT001
+        read_only: bool | None = None,
+        deferrable: bool | None = None,
     ) -> None:
         self.isolation_level = isolation_level
         self.read_only = read_only

@@ -68,7 +68,7 @@ def _third_party(drivername: str, name: str, driver: str) -> type[Dialect]:
                 f"several installed distributions provide the dialect {wanted!r}: "
                 + ", ".join(targets)
             )
-        if targets and not (wanted in FIRST_PARTY):
+        if targets and wanted not in FIRST_PARTY:
             cls = _import(targets[0], wanted)
             if driver in ("", cls.driver_name):
                 return cls
@@ -77,7 +77,7 @@ def _third_party(drivername: str, name: str, driver: str) -> type[Dialect]:
 
 
 def _entry_points() -> dict[str, list[str]]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - 30 ms, only for third parties
+    from importlib.metadata import entry_points
 
     found: dict[str, list[str]] = {}
     for entry in entry_points(group=GROUP):

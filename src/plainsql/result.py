@@ -304,7 +304,8 @@ class Result(_Rows[R]):
         if rows is None or unit is None or self._unique is not None:
             return super().one()
         self._rows = None
-        return only(map(unit, rows))
+        row: R = only(map(unit, rows))
+        return row
 
     @property
     def returns_rows(self) -> bool:

@@ -17,7 +17,6 @@ from plainsql.dialect import PLAIN_VERBS
 from plainsql.errors import ArgumentError, ParameterError
 from plainsql.lexing import scan
 from plainsql.registry import dialect_class
-from plainsql.row import row_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,9 +30,7 @@ CACHE_CHARACTERS: Final = 8 << 20
 CACHED_TEXT: Final = 64 << 10
 LISTS = (list, tuple, set, frozenset, range)
 #: The first keyword, behind blanks, comments and empty statements.
-FIRST_WORD = re.compile(
-    r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*(?>.*?\*/))*+([A-Za-z]+)", re.DOTALL
-)
+FIRST_WORD = re.compile(r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*(?>.*?\*/))*+([A-Za-z]+)", re.DOTALL)
 #: ROLLBACK TO a savepoint ends nothing.
 ROLLBACK_TO = re.compile(r"\s*ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b", re.IGNORECASE)
 CONTROL_VERBS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
@@ -126,29 +123,32 @@ class Examined:
 
     `verb` is the first keyword.  `control`: it would begin or end the transaction.  `refusal`:
     why the database would silently ignore it inside a transaction.  `special` is true where the
-    connection must look closer.
+    connection must look closer.  `columns` and `row_class` are those of the last result.
     """
 
-    __slots__ = ("control", "refusal", "special", "statement", "verb")
+    __slots__ = (
+        "columns",
+        "control",
+        "refusal",
+        "row_class",
+        "special",
+        "sql",
+        "statement",
+        "verb",
+    )
 
     lists: tuple[str, ...] = ()
 
-    def __init__(self, statement: str, dialect: Dialect) -> None:
-        self.statement = statement
-        match = FIRST_WORD.match(statement)
-        self._examine(match[1].upper() if match else "", dialect)
-
-    def _examine(self, verb: str, dialect: Dialect) -> None:
+    def __init__(self, statement: str, verb: str, dialect: Dialect) -> None:
+        self.statement = self.sql = statement
+        self.row_class: type[Row] | None = None
+        self.columns: Any = None
         self.verb = verb
         plain = verb in PLAIN_VERBS
         self.control = verb in CONTROL_VERBS and not ROLLBACK_TO.match(self.statement)
         self.refusal = None if plain else dialect.refuse(verb, self.statement)
         commits = not plain and "implicit_commit" in dialect.capabilities
         self.special = bool(self.control or self.refusal or commits)
-
-    @property
-    def sql(self) -> str:
-        return self.statement
 
 
 class Compiled(Examined):
@@ -159,15 +159,27 @@ class Compiled(Examined):
     """
 
     __slots__ = (
-        "_bare", "_checked", "_dialect", "_get", "_named", "_pieces", "_plain", "_places", "_scan", "_unique",
-        "binds", "columns", "lists", "names", "row_class", "sql",
-    )  # fmt: skip
+        "_bare",
+        "_checked",
+        "_dialect",
+        "_get",
+        "_named",
+        "_pieces",
+        "_places",
+        "_plain",
+        "_scan",
+        "_unique",
+        "binds",
+        "lists",
+        "names",
+    )
 
     def __init__(self, clause: TextClause, dialect: Dialect, rules: LexicalRules) -> None:
-        self.statement = clause.text
+        found = scan(clause.text, rules)
+        super().__init__(clause.text, found.verb, dialect)
+        self._scan = found
         self.binds = clause._binds  # noqa: SLF001 - same file, same idea
         self._dialect = dialect
-        self._scan = found = scan(clause.text, rules)
         self._check_binds()
         self._plain = frozenset(t for t, codec in dialect.parameter_codecs.items() if not codec)
         self.lists = tuple(
@@ -185,9 +197,6 @@ class Compiled(Examined):
         self.sql = self._render({})
         self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
         self._checked = bool(self.binds or self._bare)
-        self._examine(found.verb, dialect)
-        self.row_class: type[Row] | None = None
-        self.columns: Any = None
 
     def __str__(self) -> str:
         return self.sql
@@ -225,7 +234,7 @@ class Compiled(Examined):
             raise self._missing(params)
         sizes = {name: self._items(name, params[name]) for name in self.lists}
         if self._dialect.lists_as_arrays:
-            return self.sql, self._flatten(params, {name: [sizes[name]] for name in sizes})
+            return self.sql, self._flatten({**params, **sizes}, {})
         return self._render(sizes), self._flatten(params, sizes)
 
     def refuse_surplus(self, params: Mapping[str, Any]) -> None:
@@ -233,17 +242,11 @@ class Compiled(Examined):
         surplus = [name for name in params if name not in self._unique]
         if not surplus:
             return
-        import difflib  # noqa: PLC0415 - only on the way to an error
+        import difflib
 
         close = difflib.get_close_matches(str(surplus[0]), self._unique, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ParameterError(f"{self._counted()} but {_quoted(surplus)} was given too{hint}")
-
-    def row_class_for(self, columns: Any) -> type[Row]:
-        """Return the row class for these columns, kept while they stay the same."""
-        self.row_class = cls = row_class(self._dialect.column_names(columns))
-        self.columns = columns
-        return cls
 
     # -- private -------------------------------------------------------------------------------
 
@@ -299,45 +302,48 @@ class Compiled(Examined):
         return [v if v.__class__ in plain else self._dialect.adapt(name, v) for v in value]
 
     def _flatten(self, params: Mapping[str, Any], lists: dict[str, list[Any]]) -> Any:
-        if self._named:
-            raise ArgumentError(
-                f"lists can not be expanded in paramstyle {self._dialect.paramstyle}"
-            )
-        values: list[Any] = []
-        for name in self.names:
-            if name in lists:
-                values.extend(lists[name])
-            else:
-                value = params[name]
-                values.append(
-                    value if value.__class__ in self._plain else self._dialect.adapt(name, value)
-                )
+        """Return the values of all placeholders, lists spread, as the driver takes them."""
+        values: dict[str, Any] | list[Any]
+        pairs = [pair for name in self.names for pair in self._pairs(name, params, lists)]
         limit = self._dialect.max_parameters
-        if limit is not None and len(values) > limit:
+        if limit is not None and len(pairs) > limit:
             raise ParameterError(
-                f"{len(values)} parameters are more than the {limit} "
+                f"{len(pairs)} parameters are more than the {limit} "
                 f"that {self._dialect.name} takes in one statement"
             )
-        return tuple(values) or None
+        values = dict(pairs) if self._named else [value for _, value in pairs]
+        return (values if self._named else tuple(values)) or None
+
+    def _pairs(
+        self, name: str, params: Mapping[str, Any], lists: dict[str, list[Any]]
+    ) -> list[tuple[str, Any]]:
+        if name in lists:
+            return [(f"{name}__{n}", value) for n, value in enumerate(lists[name], 1)]
+        value = params[name]
+        if value.__class__ not in self._plain:
+            value = self._dialect.adapt(name, value)
+        return [(name, value)]
 
     def _render(self, lists: dict[str, list[Any]]) -> str:
-        sql = [self._pieces[0]]
+        """Return the SQL with a placeholder, or for a list as many as it has items, per name."""
         style = self._dialect.paramstyle
-        numbers: dict[str, int] = {}
+        spread = () if self._dialect.lists_as_arrays else self.lists
+        reuses = style in ("numeric", "numeric_dollar")
+        sql = [self._pieces[0]]
+        first: dict[str, int] = {}
         count = 0
         for name, piece in zip(self._places, self._pieces[1:], strict=True):
-            if name not in self.lists or self._dialect.lists_as_arrays:
-                if name not in numbers or style in ("qmark", "format"):
-                    count += 1
-                    numbers[name] = count
-                mark = _mark(style, name, numbers[name])
+            size = len(lists.get(name, ("",))) if name in spread else 1
+            if not (reuses and name in first):
+                first[name] = count + 1
+                count += size
+            if name not in spread:
+                mark = _mark(style, name, first[name])
                 sql.append(f"({mark})" if name in self.lists else mark)
-            elif name in lists and not lists[name]:
+            elif size == 0:
                 sql.append(self._dialect.empty_set)
             else:
-                size = len(lists.get(name, ("",)))
-                marks = [_mark(style, name, count + i + 1) for i in range(size)]
-                count += size
+                marks = [_mark(style, f"{name}__{n + 1}", first[name] + n) for n in range(size)]
                 sql.append(f"({', '.join(marks)})")
             sql.append(piece)
         return "".join(sql)
@@ -423,7 +429,7 @@ class StatementCache:
         self._entries: dict[Any, Compiled] = {}
         self._characters = 0
         self.get: Callable[[Any], Compiled | None] = self._entries.get
-        self.nothing = Examined("", dialect)
+        self.nothing = Examined("", "", dialect)
 
     def compile(self, statement: str | TextClause) -> Compiled:
         """Compile a statement that `get` did not find, and keep it."""
@@ -450,12 +456,12 @@ class StatementCache:
             self._characters += size
         return compiled
 
-
     def untouched(self, sql: str) -> Examined:
         """Examine a statement that goes to the driver as it is."""
         if not isinstance(sql, str):
             raise ArgumentError(f"a statement must be a str, not {type(sql).__name__}")
-        return Examined(sql, self._dialect)
+        match = FIRST_WORD.match(sql)
+        return Examined(sql, match[1].upper() if match else "", self._dialect)
 
 
 def is_mapping(params: Any) -> bool:

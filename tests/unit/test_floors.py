@@ -62,8 +62,11 @@ def _nodes(node: ast.AST, *, run: bool) -> Iterator[ast.AST]:
 
 
 def _houses(path: Path, *, run: bool) -> set[str]:
-    names = {name.split(".")[1] for name in _imports(path, run=run) if name.count(".")
-             and name.startswith("plainsql.")}
+    names = {
+        name.split(".")[1]
+        for name in _imports(path, run=run)
+        if name.count(".") and name.startswith("plainsql.")
+    }
     return names & set().union(*FLOORS)
 
 
@@ -71,8 +74,9 @@ def _floor(module: str) -> int:
     return next(n for n, floor in enumerate(FLOORS) if module in floor)
 
 
-@pytest.mark.parametrize(("module", "path"), [pytest.param(*m, id=str(m[1].relative_to(SOURCE)))
-                                              for m in _modules()])
+@pytest.mark.parametrize(
+    ("module", "path"), [pytest.param(*m, id=str(m[1].relative_to(SOURCE))) for m in _modules()]
+)
 def test_a_floor_imports_only_its_own_and_lower_ones(module: str, path: Path) -> None:
     """The default of `Dialect.connect_async` is the one import that waits inside a function."""
     for other in _houses(path, run=True):

@@ -15,7 +15,7 @@ from plainsql._async.stream import AsyncStream
 from plainsql._async.transaction import AsyncTransaction
 from plainsql.concurrency import Opening, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
-from plainsql.nesting import Nesting
+from plainsql.nesting import Nesting, Scope
 from plainsql.result import Result
 from plainsql.row import row_class
 from plainsql.statement import is_mapping
@@ -106,6 +106,10 @@ class AsyncConnection:
             compiled.refuse_surplus(params)  # type: ignore[arg-type]
         if compiled.special or not self._ready:
             await self._make_ready(compiled)
+        return await self._run(link, compiled, sql, values)
+
+    async def _run(self, link: AsyncLink, compiled: Examined, sql: str, values: Any) -> Result[Any]:
+        """Send one statement and bring its rows up."""
         if self._echo is not None:
             self._echo.statement(sql, values)
         cursor = link.cursor
@@ -128,7 +132,8 @@ class AsyncConnection:
             return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
         cls = compiled.row_class
         if cls is None or columns != compiled.columns:
-            cls = compiled.row_class_for(columns)
+            cls = compiled.row_class = row_class(link.dialect.column_names(columns))
+            compiled.columns = columns
         return Result(cls, rows, cursor.rowcount)
 
     async def scalar(
@@ -166,28 +171,11 @@ class AsyncConnection:
         if execution_options:
             _refuse_options(execution_options)
         link = self._link or await self._take_link()
-        compiled = link.statements.untouched(statement)
-        await self._make_ready(compiled)
+        examined = link.statements.untouched(statement)
+        await self._make_ready(examined)
         if isinstance(params, list):
-            return await self._send_many(compiled, params)
-        if self._echo is not None:
-            self._echo.statement(statement, params)
-        cursor = link.cursor
-        try:
-            await (cursor.execute(statement) if params is None else cursor.execute(statement, params))
-            columns = link.columns(link.own_cursor)
-            rows = await cursor.fetchall() if columns is not None else None
-        except BaseException as exc:
-            error = await self._after_error(exc, compiled)
-            if error is exc:
-                raise
-            raise error from exc
-        if compiled.special:
-            self._after_special(compiled)
-        self._nesting.worked = True
-        if columns is None:
-            return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
-        return Result(row_class(link.dialect.column_names(columns)), rows, cursor.rowcount)
+            return await self._send_many(examined, params)
+        return await self._run(link, examined, statement, params)
 
     def stream(
         self,
@@ -205,7 +193,7 @@ class AsyncConnection:
     async def _stream(
         self, statement: LiteralString | TextClause, params: Mapping[str, Any] | None, batch: int
     ) -> AsyncStream:
-        if not isinstance(batch, int) or batch < 1:
+        if not isinstance(batch, int) or batch < 1:  # type: ignore[redundant-expr]
             raise ArgumentError(f"batch must be a whole number of rows from 1 on, not {batch!r}")
         link = self._link or await self._take_link()
         key = statement if isinstance(statement, str) else getattr(statement, "_key", None)
@@ -268,7 +256,7 @@ class AsyncConnection:
 
     async def _send_many(self, compiled: Examined, rows: list[Any]) -> Result[Any]:
         link = self._link
-        assert link is not None  # noqa: S101 - bug: sent without a connection
+        assert link is not None
         cursor = link.cursor
         try:
             if compiled.lists or (rows and rows[0] is None):
@@ -303,8 +291,9 @@ class AsyncConnection:
         self._nesting.require_usable()
         pool = self._engine._pool
         self._slot = slot = await pool.acquire()
-        self._link = link = slot.raw
-        return link  # type: ignore[no-any-return]
+        link: AsyncLink = slot.raw
+        self._link = link
+        return link
 
     async def _make_ready(self, compiled: Examined) -> None:
         """Check that a statement may run now, and send BEGIN if none stands."""
@@ -321,7 +310,7 @@ class AsyncConnection:
             self._ready = True
             return
         if not nesting.scopes:
-            nesting.enter(AsyncTransaction(self, None))
+            nesting.enter(Scope(None))
         if not nesting.open:
             await self._begin()
         self._ready = True
@@ -329,8 +318,8 @@ class AsyncConnection:
     def _check_special(self, compiled: Examined) -> None:
         if compiled.control:
             raise TransactionStateError(
-                f"{compiled.verb} is not sent as a statement: use begin(), commit() and rollback(), "
-                'or the isolation level "AUTOCOMMIT"'
+                f"{compiled.verb} is not sent as a statement: "
+                'use begin(), commit() and rollback(), or the isolation level "AUTOCOMMIT"'
             )
         if compiled.refusal:
             raise TransactionStateError(compiled.refusal)
@@ -385,7 +374,7 @@ class AsyncConnection:
 
     async def _after_error(self, exc: BaseException, compiled: Examined | None) -> BaseException:
         """Learn what an exception means for the connection; return what to raise."""
-        link, nesting = self._link, self._nesting
+        link = self._link
         if link is None:
             return exc
         dialect = link.dialect
@@ -746,8 +735,7 @@ def _chunks(params: Any) -> Iterator[list[Any]]:
         rows = iter(params)
     except TypeError:
         raise ParameterError(
-            f"parameters must be a mapping, or an iterable of mappings, "
-            f"not {type(params).__name__}"
+            f"parameters must be a mapping, or an iterable of mappings, not {type(params).__name__}"
         ) from None
     if isinstance(params, str | bytes):
         raise ParameterError("parameters must be a mapping, or an iterable of mappings, not text")

@@ -72,14 +72,10 @@ def create_async_engine(
     url = make_url(url)
     dialect = load_dialect(url.drivername)
     dialect.options(url)
-    for name, number, least in (
-        ("pool_size", pool_size, 0),
-        ("max_overflow", max_overflow, -1),
-        ("pool_timeout", pool_timeout, 0),
-        ("connect_timeout", connect_timeout, 0),
-    ):
-        if not isinstance(number, int | float) or isinstance(number, bool) or number < least:
-            raise ArgumentError(f"{name} must be a number from {least} on, not {number!r}")
+    _require_number("pool_size", pool_size, 0)
+    _require_number("max_overflow", max_overflow, -1)
+    _require_number("pool_timeout", pool_timeout, 0)
+    _require_number("connect_timeout", connect_timeout, 0)
     opener = AsyncOpener(
         dialect,
         url,
@@ -108,6 +104,11 @@ def create_async_engine(
     )
 
 
+def _require_number(name: str, number: Any, least: int) -> None:
+    if not isinstance(number, int | float) or isinstance(number, bool) or number < least:
+        raise ArgumentError(f"{name} must be a number from {least} on, not {number!r}")
+
+
 def _pool_class(poolclass: Any) -> type[AsyncQueuePool]:
     if isinstance(poolclass, str) and poolclass in POOLS:
         return POOLS[poolclass]
@@ -120,7 +121,7 @@ def _pool_class(poolclass: Any) -> type[AsyncQueuePool]:
 
 
 def _echo(*, hidden: bool) -> Any:
-    from plainsql.echo import Echo  # noqa: PLC0415 - logging at the first echo
+    from plainsql.echo import Echo
 
     return Echo(hidden=hidden)
 

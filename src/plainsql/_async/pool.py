@@ -29,8 +29,8 @@ from plainsql.ledger import Ledger, Slot, Waiter
 from plainsql.statement import StatementCache
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from types import CodeType
+    from collections.abc import Callable, Mapping
+    from types import CodeType, FrameType
 
     from plainsql.dialect import Dialect
     from plainsql.ledger import PoolStatus
@@ -59,7 +59,9 @@ class AsyncLink:
 
     find: Callable[[Any], Compiled | None]
 
-    def __init__(self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]) -> None:
+    def __init__(
+        self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]
+    ) -> None:
         self.dialect = dialect
         self.raw = raw
         self.own = getattr(raw, "driver_connection", raw)
@@ -155,7 +157,7 @@ class AsyncQueuePool:
         self._timeout = timeout
         self._recycle = recycle
         self._pre_ping = pre_ping
-        self._limits = (size, max_overflow, recycle)
+        self._limits = (size, max_overflow)
         self._dropped: deque[Slot] = deque()
         self._last_error: BaseException | None = None
         self._inherited: list[Slot] = []
@@ -182,34 +184,39 @@ class AsyncQueuePool:
             self._adopt(loop)
         now = time.monotonic()
         if self._dropped:
-            await self._collect(now)
+            self._collect()
         with self._mutex:
             slot = self._ledger.take(now)
+            queued = self._enqueue() if slot is None else None
         if self._ledger.stale:
             await self._close_stale()
         if slot is None:
-            slot = await self._wait(now)
+            slot = await self._wait(queued, now)
         try:
             if slot.raw is None:
-                await self._fill(slot, now)
+                await self._fill(slot)
             elif self._is_doubtful(slot, now):
-                await self._revive(slot, now)
+                await self._revive(slot)
         except BaseException:
             self.discard(slot)
             raise
         slot.holder = _site()
         return slot
 
-    async def _wait(self, now: float) -> Slot:
+    def _enqueue(self) -> tuple[Waiter, AsyncCell]:
+        """Take a place in the queue; called with the lock held."""
         cell = AsyncCell()
         waiter = Waiter(cell.wake)
-        with self._mutex:
-            self._ledger.enqueue(waiter)
+        self._ledger.enqueue(waiter)
+        return waiter, cell
+
+    async def _wait(self, queued: Any, now: float) -> Slot:
+        waiter, cell = queued
         deadline = now + self._timeout
         try:
             while not await cell.wait(min(TICK, deadline - time.monotonic())):
                 if self._dropped:
-                    await self._collect(time.monotonic())
+                    self._collect()
                 elif time.monotonic() >= deadline:
                     break
         except BaseException:
@@ -238,19 +245,20 @@ class AsyncQueuePool:
     def _timed_out(self) -> PoolTimeout:
         with self._mutex:
             self._ledger.timed_out()
-        status = self.status()
-        holders = "; ".join(sorted({str(site) for site in self._ledger.holders()})[:5])
+            status = self._ledger.status()
+            sites = [str(site) for site in self._ledger.holders()]
+        holders = "; ".join(list(dict.fromkeys(sites))[:5])
         error = PoolTimeout(
             f"no connection came free within {self._timeout:g} seconds ({current_task_async()}): "
             f"{status.busy} busy, {status.idle} idle, {status.connecting} connecting of "
-            f"{status.max}, {status.waiting} waiting"
+            f"{status.max:g}, {status.waiting} waiting"
             + (f"; taken at {holders}" if holders else "")
             + (f"; last connect error: {self._last_error}" if self._last_error else "")
         )
-        error.status = status  # type: ignore[attr-defined]
+        error.status = status
         return error
 
-    async def _fill(self, slot: Slot, now: float) -> None:
+    async def _fill(self, slot: Slot) -> None:
         """Open the connection of a place that was reserved for it."""
         try:
             link = await shielded_async(self._opener.open(), self._orphan)
@@ -262,7 +270,6 @@ class AsyncQueuePool:
         self._last_error = None
         with self._mutex:
             self._ledger.opened(slot, link, time.monotonic(), self._lifetime())
-        del now
 
     def _orphan(self, link: AsyncLink) -> None:
         """A connection came for a caller who was cancelled: its place is given up already."""
@@ -279,7 +286,7 @@ class AsyncQueuePool:
             return True
         return self._pre_ping is None and now - slot.released >= PING_AFTER
 
-    async def _revive(self, slot: Slot, now: float) -> None:
+    async def _revive(self, slot: Slot) -> None:
         """Ask the server; where it does not answer, open another connection in the same place."""
         link: AsyncLink = slot.raw
         if self._dialect.is_open(link.own) and await self._answers(link):
@@ -288,7 +295,7 @@ class AsyncQueuePool:
         hard_close_async(self._dialect, link.raw)
         with self._mutex:
             self._ledger.reopen(slot)
-        await self._fill(slot, now)
+        await self._fill(slot)
 
     async def _answers(self, link: AsyncLink) -> bool:
         sql = self._dialect.ping_sql
@@ -359,8 +366,7 @@ class AsyncQueuePool:
             stacklevel=3,
         )
 
-    async def _collect(self, now: float) -> None:
-        del now
+    def _collect(self) -> None:
         while self._dropped:
             self.discard(self._dropped.popleft())
 
@@ -392,7 +398,7 @@ class AsyncQueuePool:
 
     def _after_fork(self) -> None:
         """Begin empty in a child; the parent's connections are kept from being closed."""
-        self._inherited.extend(self._ledger.reset_after_fork())
+        self._inherited.extend(self._ledger.forget())
         self._begin_afresh()
 
     def _adopt(self, loop: Any) -> None:
@@ -403,7 +409,7 @@ class AsyncQueuePool:
                     "this engine belongs to another event loop that is still there; "
                     "make one engine per loop, or dispose() of it in its own loop first"
                 )
-            self._inherited.extend(self._ledger.reset_after_fork())
+            self._inherited.extend(self._ledger.forget())
             self._begin_afresh()
         self._loop = loop
 
@@ -419,7 +425,8 @@ class AsyncQueuePool:
 
     def status(self) -> PoolStatus:
         """Return a snapshot: sizes and counters."""
-        return self._ledger.status()
+        with self._mutex:
+            return self._ledger.status()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.status()!r}>"
@@ -450,7 +457,7 @@ class Site:
 
 def _site() -> Site | None:
     """Find the first frame that is not plainsql's."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__", "").startswith(OURS):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None if frame is None else Site(frame.f_code, frame.f_lineno)

@@ -98,7 +98,7 @@ class AsyncSession:
     # -- transactions --------------------------------------------------------------------------
 
     def begin(self) -> Opening[AsyncSessionTransaction]:
-        """Begin the transaction; a context manager that commits, or rolls back on an exception."""
+        """Begin; a context manager that commits, or rolls back on an exception."""
         return Opening(self._begin())
 
     async def _begin(self) -> AsyncSessionTransaction:
@@ -192,7 +192,7 @@ class AsyncSession:
 
 
 class AsyncSessionTransaction:
-    """The transaction of `Session.begin()`: ends as the session's does, and frees its connection."""
+    """The transaction of `Session.begin()`; its end frees the session's connection."""
 
     __slots__ = ("_ended", "_session", "_transaction")
 

@@ -1,11 +1,11 @@
 """What every dialect must pass, async; `plainsql.testing.conformance` is the same, sync.
 
-A dialect's own tests import all of it and provide three fixtures: `make_engine_async`, a function from
-options to an engine on the database under test; `engine_async`, made by it; and `table_prefix` with
-`table_name`, which name tables that are dropped after the test.
+A dialect's own tests import all of it and provide these fixtures: `make_engine_async`, a function
+from options to an engine on the database under test; `engine_async`, made by it; `table_prefix`
+with `table_name`, which name tables that are dropped after the test.
 """
 
-from plainsql.testing._async.transactions import *  # noqa: F403
 from plainsql.testing._async.mistakes import *  # noqa: F403
 from plainsql.testing._async.pooling import *  # noqa: F403
 from plainsql.testing._async.statements import *  # noqa: F403
+from plainsql.testing._async.transactions import *  # noqa: F403

@@ -26,15 +26,11 @@ MISTAKES = [
     pytest.param(
         "INSERT INTO {t} (id, code) VALUES (1, 'b')", errors.UniqueViolation, id="primary key"
     ),
-    pytest.param(
-        "INSERT INTO {t} (id, code) VALUES (2, 'a')", errors.UniqueViolation, id="unique"
-    ),
+    pytest.param("INSERT INTO {t} (id, code) VALUES (2, 'a')", errors.UniqueViolation, id="unique"),
     pytest.param(
         "INSERT INTO {t} (id, code) VALUES (2, NULL)", errors.NotNullViolation, id="null given"
     ),
-    pytest.param(
-        "INSERT INTO {t} (id) VALUES (2)", errors.NotNullViolation, id="value omitted"
-    ),
+    pytest.param("INSERT INTO {t} (id) VALUES (2)", errors.NotNullViolation, id="value omitted"),
     pytest.param(
         "INSERT INTO {t} (id, code, parent) VALUES (2, 'b', 99)",
         errors.ForeignKeyViolation,

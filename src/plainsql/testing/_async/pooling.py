@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +26,9 @@ async def test_exhaustion_is_an_error_that_tells_the_numbers(
 ) -> None:
     engine = make_engine_async(pool_size=1, max_overflow=1, pool_timeout=0.2)
     async with engine.connect(), engine.connect():
-        with pytest.raises(errors.PoolTimeout, match=r"2 busy, 0 idle, 0 connecting of 2") as caught:
+        with pytest.raises(
+            errors.PoolTimeout, match=r"2 busy, 0 idle, 0 connecting of 2"
+        ) as caught:
             await engine.connect()
     assert "pooling.py" in str(caught.value)
     async with engine.connect(), engine.connect():
@@ -47,11 +48,10 @@ async def test_a_dropped_connection_frees_its_slot_and_warns_with_its_line(
     make_engine_async: Callable[..., Any],
 ) -> None:
     engine = make_engine_async(pool_size=1, max_overflow=0, pool_timeout=5)
-    connection = await engine.connect()
-    await connection.execute("SELECT 1")
+    held = [await engine.connect()]
+    await held[0].execute("SELECT 1")
     with pytest.warns(ResourceWarning, match=r"taken at .*pooling\.py:\d+ in test_a_dropped"):
-        del connection
-        gc.collect()
+        held.clear()
     async with engine.connect() as another:
         assert await another.scalar("SELECT 2") == 2
 

@@ -65,7 +65,16 @@ async def test_percent_signs_survive_beside_parameters(engine_async: AsyncEngine
 
 @pytest.mark.parametrize(
     "value",
-    ["", "it's", 'say "x"', "back\\slash", "x\\' OR 1=1 -- ", ":x %s ? %(x)s $1", "é漢😀", "a\nb\tc"],
+    [
+        "",
+        "it's",
+        'say "x"',
+        "back\\slash",
+        "x\\' OR 1=1 -- ",
+        ":x %s ? %(x)s $1",
+        "é漢😀",
+        "a\nb\tc",
+    ],
 )
 async def test_a_string_comes_back_as_it_went(engine_async: AsyncEngine, value: str) -> None:
     async with engine_async.connect() as connection:
@@ -73,7 +82,7 @@ async def test_a_string_comes_back_as_it_went(engine_async: AsyncEngine, value: 
     assert (row.v, row.w) == (value, ":v")
 
 
-async def test_an_escaped_colon_is_a_colon(engine_async: AsyncEngine, table_name: str) -> None:
+async def test_an_escaped_colon_is_a_colon(engine_async: AsyncEngine) -> None:
     """Only where the server knows what to do with it; here the text of a quoted name."""
     compiled = text(r"SELECT a \:b").compile(engine_async.dialect)
     assert (str(compiled), compiled.names) == ("SELECT a :b", ())
@@ -90,9 +99,7 @@ async def test_a_missing_name_is_named_and_nothing_is_sent(engine_async: AsyncEn
             await connection.execute("SELECT :a, :b", {"a": 1, "c": 3})
         assert not connection.in_transaction()
     message = str(caught.value)
-    assert message == (
-        "the query has 2 parameters (:a, :b) but 'b' is missing; given: 'a', 'c'"
-    )
+    assert message == ("the query has 2 parameters (:a, :b) but 'b' is missing; given: 'a', 'c'")
 
 
 async def test_surplus_names_are_ignored_unless_strict(
@@ -363,7 +370,9 @@ async def test_a_stream_gives_all_rows_in_batches(
     async with engine_async.connect() as connection:
         async with connection.stream(sql, {"x": 2}, batch=10) as stream:
             assert stream.keys() == ("x", "s")
-            assert (await stream.fetchone())._asdict() == {"x": 3, "s": "row 3"}
+            first = await stream.fetchone()
+            assert first is not None
+            assert first._asdict() == {"x": 3, "s": "row 3"}
             assert [row.x for row in await stream.fetchmany(3)] == [4, 5, 6]
             assert [row.x async for row in stream] == list(range(7, 26))
             assert await stream.fetchone() is None

@@ -202,7 +202,9 @@ async def test_autocommit_sends_no_begin_and_stores_at_once(
 async def test_an_impossible_isolation_level_lists_the_possible(
     engine_async: AsyncEngine,
 ) -> None:
-    with pytest.raises(errors.ArgumentError, match=r"'CHAOS'; possible: .*SERIALIZABLE.*AUTOCOMMIT"):
+    with pytest.raises(
+        errors.ArgumentError, match=r"'CHAOS'; possible: .*SERIALIZABLE.*AUTOCOMMIT"
+    ):
         engine_async.execution_options(isolation_level="CHAOS")
 
 
