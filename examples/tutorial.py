@@ -106,7 +106,7 @@ def lines(name: str) -> Iterator[list[str]]:
     try:
         table = resources.files("tzdata.zoneinfo").joinpath(name)
     except ModuleNotFoundError:
-        sys.exit("the tutorial reads the tables of the package tzdata: pip install 'plainsql[demo]'")
+        sys.exit("the tutorial reads the package tzdata's tables: pip install 'plainsql[demo]'")
     for line in table.read_text("utf-8").splitlines():
         if not line.startswith("#"):
             yield line.split("\t")

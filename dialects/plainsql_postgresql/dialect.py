@@ -131,7 +131,8 @@ class PostgreSQLDialect(Dialect):
         return {**named, **options, **connect_args}
 
     def _limit(self, url: URL, timeout: float) -> float:
-        return min(timeout, self.options(url).get("connect_timeout", timeout))
+        limit: float = min(timeout, self.options(url).get("connect_timeout", timeout))
+        return limit
 
     def _expired(self) -> Exception:
         error: Exception = self._psycopg.errors.ConnectionTimeout("connection timeout expired")
