@@ -261,10 +261,11 @@ class PostgreSQLDialect(Dialect):
         cursor = self._psycopg.AsyncClientCursor if asynchronous else self._psycopg.ClientCursor
         return cursor(raw)
 
-    def stream_sql(self, sql: str, number: int, batch: int) -> tuple[str, str, str]:
+    def stream_sql(self, sql: str, number: int, batch: int, *, hold: bool) -> tuple[str, str, str]:
         name = f'"plainsql_{number}"'
+        holdable = " WITH HOLD" if hold else ""
         return (
-            f"DECLARE {name} NO SCROLL CURSOR FOR {sql}",
+            f"DECLARE {name} NO SCROLL CURSOR{holdable} FOR {sql}",
             f"FETCH FORWARD {batch} FROM {name}",
             f"CLOSE {name}",
         )

@@ -322,8 +322,13 @@ class Dialect:
         """Return a cursor that does not buffer; creating it does no I/O."""
         return raw.cursor()
 
-    def stream_sql(self, sql: str, number: int, batch: int) -> tuple[str, str, str] | None:
-        """Return what to send to open, fetch and close where a cursor is made by statements."""
+    def stream_sql(
+        self, sql: str, number: int, batch: int, *, hold: bool
+    ) -> tuple[str, str, str] | None:
+        """Return what to send to open, fetch and close where a cursor is made by statements.
+
+        With `hold` there is no transaction around it.
+        """
         return None
 
     def quote(self, identifier: str) -> str:

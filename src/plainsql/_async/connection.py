@@ -121,7 +121,7 @@ class AsyncConnection:
             columns = link.columns(link.own_cursor)
             rows = await cursor.fetchall() if columns is not None else None
         except BaseException as exc:
-            error = await self._after_error(exc, compiled)
+            error = await self._after_error(exc, compiled, values)
             if error is exc:
                 raise
             raise error from exc
@@ -205,7 +205,7 @@ class AsyncConnection:
         sql, values = compiled.expand(params or NOTHING)
         await self._make_ready(compiled)
         number = self._engine._next_stream()
-        texts = link.dialect.stream_sql(sql, number, batch) if not self._autocommit else None
+        texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor_async(link.dialect, link.raw, batch)
         stream = AsyncStream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
@@ -273,7 +273,7 @@ class AsyncConnection:
                 await cursor.executemany(compiled.sql, rows)
                 total = cursor.rowcount
         except BaseException as exc:
-            error = await self._after_error(exc, compiled)
+            error = await self._after_error(exc, compiled, rows)
             if error is exc:
                 raise
             raise error from exc
@@ -372,25 +372,24 @@ class AsyncConnection:
                 stacklevel=3,
             )
 
-    async def _after_error(self, exc: BaseException, compiled: Examined | None) -> BaseException:
+    async def _after_error(
+        self, exc: BaseException, compiled: Examined | None, values: Any = None
+    ) -> BaseException:
         """Learn what an exception means for the connection; return what to raise."""
         link = self._link
         if link is None:
             return exc
         dialect = link.dialect
-        statement = compiled.statement if compiled else None
         if not isinstance(exc, dialect.driver_error):
             if not isinstance(exc, BINDING_ERRORS):
                 return await self._after_interrupt(exc)
             error: errors.DBAPIError = errors.DataError(f"a value can not be sent: {exc}")
-            error.statement = statement
+            self._describe(error, compiled, values)
             await self._learn_state(str(exc))
             return error
         lost = dialect.is_lost(exc, link.own)
         error = dialect.translate(exc, lost=lost)
-        error.statement = statement
-        if statement is not None:
-            error.args = (f"{error.args[0]}\n[SQL: {statement}]",)
+        self._describe(error, compiled, values)
         if lost:
             error.outcome = "unknown" if self._autocommit else "not_applied"
             error.retryable = not self._autocommit
@@ -399,6 +398,18 @@ class AsyncConnection:
         else:
             await self._learn_state(str(exc).strip())
         return error
+
+    def _describe(self, error: errors.DBAPIError, compiled: Examined | None, values: Any) -> None:
+        """Add the author's statement; values only where `hide_parameters=False` allows them."""
+        if compiled is None:
+            return
+        error.statement = compiled.statement
+        if compiled.sql != compiled.statement:
+            error.position = None  # the server counts in what was sent
+        text = f"{error.args[0]}\n[SQL: {compiled.statement}]"
+        if self._engine._show_parameters and values is not None:
+            text += f"\n[parameters: {values!r}]"
+        error.args = (text,)
 
     async def _after_interrupt(self, exc: BaseException) -> BaseException:
         """Keep the connection only if the driver proves that no answer is outstanding."""

@@ -113,6 +113,13 @@ class AsyncOpener:
         self._creator = creator
         self._on_connect = on_connect
         self._caches: dict[LexicalRules, StatementCache] = {}
+        self._database = dialect.open_database(url)
+
+    def renew(self) -> None:
+        """Let go of what lives as long as the pool: an in-memory database ends."""
+        if self._database is not None:
+            self._database.close()
+            self._database = self.dialect.open_database(self._url)
 
     async def open(self) -> AsyncLink:
         """Open a connection; ConnectError and its kin say why there is none."""
@@ -422,6 +429,7 @@ class AsyncQueuePool:
         for slot in slots:
             await self._close(slot)
         await self._close_stale()
+        self._opener.renew()
 
     def status(self) -> PoolStatus:
         """Return a snapshot: sizes and counters."""

@@ -117,6 +117,7 @@ class AsyncStream(AsyncFetch["Row"]):
         self._cursor = cursor
         self._own_cursor = getattr(cursor, "driver_cursor", cursor)
         self._texts = texts
+        self._values: Any = None
         self._batch = batch
         self._rows: Sequence[Any] = ()
         self._at = 0
@@ -199,6 +200,7 @@ class AsyncStream(AsyncFetch["Row"]):
 
     async def _open(self, sql: str, values: Any) -> None:
         """Send the query; close again where it returns no rows."""
+        self._values = values
         if self._texts is not None:
             await self._run(self._texts[0], values)
             await self._run(self._texts[1])
@@ -268,7 +270,7 @@ class AsyncStream(AsyncFetch["Row"]):
             if self in connection._streams:
                 connection._streams.remove(self)
             self._forget()
-            error = await connection._after_error(exc, self._compiled)
+            error = await connection._after_error(exc, self._compiled, self._values)
             if error is exc:
                 raise
             raise error from exc

@@ -122,7 +122,7 @@ class Connection:
             columns = link.columns(link.own_cursor)
             rows = cursor.fetchall() if columns is not None else None
         except BaseException as exc:
-            error = self._after_error(exc, compiled)
+            error = self._after_error(exc, compiled, values)
             if error is exc:
                 raise
             raise error from exc
@@ -206,7 +206,7 @@ class Connection:
         sql, values = compiled.expand(params or NOTHING)
         self._make_ready(compiled)
         number = self._engine._next_stream()
-        texts = link.dialect.stream_sql(sql, number, batch) if not self._autocommit else None
+        texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor(link.dialect, link.raw, batch)
         stream = Stream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
@@ -274,7 +274,7 @@ class Connection:
                 cursor.executemany(compiled.sql, rows)
                 total = cursor.rowcount
         except BaseException as exc:
-            error = self._after_error(exc, compiled)
+            error = self._after_error(exc, compiled, rows)
             if error is exc:
                 raise
             raise error from exc
@@ -373,25 +373,24 @@ class Connection:
                 stacklevel=3,
             )
 
-    def _after_error(self, exc: BaseException, compiled: Examined | None) -> BaseException:
+    def _after_error(
+        self, exc: BaseException, compiled: Examined | None, values: Any = None
+    ) -> BaseException:
         """Learn what an exception means for the connection; return what to raise."""
         link = self._link
         if link is None:
             return exc
         dialect = link.dialect
-        statement = compiled.statement if compiled else None
         if not isinstance(exc, dialect.driver_error):
             if not isinstance(exc, BINDING_ERRORS):
                 return self._after_interrupt(exc)
             error: errors.DBAPIError = errors.DataError(f"a value can not be sent: {exc}")
-            error.statement = statement
+            self._describe(error, compiled, values)
             self._learn_state(str(exc))
             return error
         lost = dialect.is_lost(exc, link.own)
         error = dialect.translate(exc, lost=lost)
-        error.statement = statement
-        if statement is not None:
-            error.args = (f"{error.args[0]}\n[SQL: {statement}]",)
+        self._describe(error, compiled, values)
         if lost:
             error.outcome = "unknown" if self._autocommit else "not_applied"
             error.retryable = not self._autocommit
@@ -400,6 +399,18 @@ class Connection:
         else:
             self._learn_state(str(exc).strip())
         return error
+
+    def _describe(self, error: errors.DBAPIError, compiled: Examined | None, values: Any) -> None:
+        """Add the author's statement; values only where `hide_parameters=False` allows them."""
+        if compiled is None:
+            return
+        error.statement = compiled.statement
+        if compiled.sql != compiled.statement:
+            error.position = None  # the server counts in what was sent
+        text = f"{error.args[0]}\n[SQL: {compiled.statement}]"
+        if self._engine._show_parameters and values is not None:
+            text += f"\n[parameters: {values!r}]"
+        error.args = (text,)
 
     def _after_interrupt(self, exc: BaseException) -> BaseException:
         """Keep the connection only if the driver proves that no answer is outstanding."""

@@ -151,7 +151,6 @@ class Engine:
         self._show_parameters = show_parameters
         self._strict = strict
         self._streams = count(1)
-        self._database = dialect.open_database(url)
 
     @property
     def url(self) -> URL:
@@ -223,9 +222,6 @@ class Engine:
         An in-memory SQLite database ends here.
         """
         self._pool.dispose()
-        if self._database is not None:
-            self._database.close()
-            self._database = self._dialect.open_database(self._url)
 
     def _next_stream(self) -> int:
         return next(self._streams)

@@ -114,6 +114,13 @@ class Opener:
         self._creator = creator
         self._on_connect = on_connect
         self._caches: dict[LexicalRules, StatementCache] = {}
+        self._database = dialect.open_database(url)
+
+    def renew(self) -> None:
+        """Let go of what lives as long as the pool: an in-memory database ends."""
+        if self._database is not None:
+            self._database.close()
+            self._database = self.dialect.open_database(self._url)
 
     def open(self) -> Link:
         """Open a connection; ConnectError and its kin say why there is none."""
@@ -423,6 +430,7 @@ class QueuePool:
         for slot in slots:
             self._close(slot)
         self._close_stale()
+        self._opener.renew()
 
     def status(self) -> PoolStatus:
         """Return a snapshot: sizes and counters."""

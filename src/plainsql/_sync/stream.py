@@ -118,6 +118,7 @@ class Stream(Fetch["Row"]):
         self._cursor = cursor
         self._own_cursor = getattr(cursor, "driver_cursor", cursor)
         self._texts = texts
+        self._values: Any = None
         self._batch = batch
         self._rows: Sequence[Any] = ()
         self._at = 0
@@ -200,6 +201,7 @@ class Stream(Fetch["Row"]):
 
     def _open(self, sql: str, values: Any) -> None:
         """Send the query; close again where it returns no rows."""
+        self._values = values
         if self._texts is not None:
             self._run(self._texts[0], values)
             self._run(self._texts[1])
@@ -269,7 +271,7 @@ class Stream(Fetch["Row"]):
             if self in connection._streams:
                 connection._streams.remove(self)
             self._forget()
-            error = connection._after_error(exc, self._compiled)
+            error = connection._after_error(exc, self._compiled, self._values)
             if error is exc:
                 raise
             raise error from exc

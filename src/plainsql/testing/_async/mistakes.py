@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plainsql import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plainsql.aio import AsyncEngine
 
 SCHEMA = """
@@ -99,11 +101,12 @@ async def test_a_lone_surrogate_is_refused_and_the_connection_lives(
         assert await connection.scalar("SELECT 1") == 1
 
 
-async def test_an_error_shows_the_statement_but_no_values(
-    engine_async: AsyncEngine, table_name: str
+@pytest.mark.parametrize("hide", [None, True, False])
+async def test_an_error_shows_the_statement_and_values_only_where_asked(
+    make_engine_async: Callable[..., Any], table_name: str, hide: bool | None
 ) -> None:
-    async with engine_async.connect() as connection:
+    async with make_engine_async(hide_parameters=hide).connect() as connection:
         with pytest.raises(errors.UndefinedTable) as caught:
             await connection.execute(f"SELECT :v FROM {table_name}", {"v": "canary-4711"})
     assert f"SELECT :v FROM {table_name}" in str(caught.value)
-    assert "canary-4711" not in str(caught.value)
+    assert ("canary-4711" in str(caught.value)) == (hide is False)

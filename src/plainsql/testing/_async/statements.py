@@ -416,6 +416,17 @@ async def test_the_end_of_the_transaction_closes_its_streams(
                 await stream.fetchone()
 
 
+async def test_a_stream_works_in_autocommit_too(
+    make_engine_async: Callable[..., Any], table_name: str
+) -> None:
+    engine = make_engine_async(isolation_level="AUTOCOMMIT")
+    await _fill(engine, table_name, 25)
+    async with engine.connect() as connection:
+        async with connection.stream(f"SELECT x FROM {table_name} ORDER BY x", batch=10) as stream:
+            assert [row.x async for row in stream] == list(range(1, 26))
+        assert not connection.in_transaction()
+
+
 async def test_a_stream_of_no_rows_at_all_is_refused(
     engine_async: AsyncEngine, table_name: str
 ) -> None:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plainsql import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plainsql import Engine
 
 SCHEMA = """
@@ -100,11 +102,12 @@ def test_a_lone_surrogate_is_refused_and_the_connection_lives(
         assert connection.scalar("SELECT 1") == 1
 
 
-def test_an_error_shows_the_statement_but_no_values(
-    engine: Engine, table_name: str
+@pytest.mark.parametrize("hide", [None, True, False])
+def test_an_error_shows_the_statement_and_values_only_where_asked(
+    make_engine: Callable[..., Any], table_name: str, hide: bool | None
 ) -> None:
-    with engine.connect() as connection:
+    with make_engine(hide_parameters=hide).connect() as connection:
         with pytest.raises(errors.UndefinedTable) as caught:
             connection.execute(f"SELECT :v FROM {table_name}", {"v": "canary-4711"})
     assert f"SELECT :v FROM {table_name}" in str(caught.value)
-    assert "canary-4711" not in str(caught.value)
+    assert ("canary-4711" in str(caught.value)) == (hide is False)

@@ -417,6 +417,17 @@ def test_the_end_of_the_transaction_closes_its_streams(
                 stream.fetchone()
 
 
+def test_a_stream_works_in_autocommit_too(
+    make_engine: Callable[..., Any], table_name: str
+) -> None:
+    engine = make_engine(isolation_level="AUTOCOMMIT")
+    _fill(engine, table_name, 25)
+    with engine.connect() as connection:
+        with connection.stream(f"SELECT x FROM {table_name} ORDER BY x", batch=10) as stream:
+            assert [row.x for row in stream] == list(range(1, 26))
+        assert not connection.in_transaction()
+
+
 def test_a_stream_of_no_rows_at_all_is_refused(
     engine: Engine, table_name: str
 ) -> None:
