@@ -97,9 +97,9 @@ def _connect_server(kind: str, parts: SplitResult, account: dict[str, Any]) -> R
         return psycopg.connect(port=parts.port or 5432, dbname=database, **account)
     import pymysql
 
-    where = {"port": parts.port or 3306, "database": database, "charset": "utf8mb4"}
     # a TLS context costs 40 ms, and this is for housekeeping
-    return pymysql.connect(**where, **account, ssl_disabled=True)
+    account |= {"charset": "utf8mb4", "ssl_disabled": True}
+    return pymysql.connect(port=parts.port or 3306, database=database, **account)
 
 
 def sqlite_path(url: str) -> str:
