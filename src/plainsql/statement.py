@@ -168,6 +168,7 @@ class Compiled(Examined):
         "_places",
         "_plain",
         "_scan",
+        "_spread",
         "_unique",
         "binds",
         "lists",
@@ -187,13 +188,21 @@ class Compiled(Examined):
             for name in dict.fromkeys(p.name for p in found.parameters)
             if any(p.name == name and self._expands(p) for p in found.parameters)
         )
+        # A list goes as one array where the dialect can, and the name only stands after IN.
+        arrays = tuple(
+            name
+            for name in self.lists
+            if dialect.lists_as_arrays
+            and all(p.in_list for p in found.parameters if p.name == name)
+        )
+        self._spread = tuple(name for name in self.lists if name not in arrays)
         self._places = tuple(p.name for p in found.parameters)
         self._unique = tuple(dict.fromkeys(self._places))
         self._named = dialect.paramstyle in ("named", "pyformat")
         reuse = self._named or dialect.paramstyle in ("numeric", "numeric_dollar")
         self.names = self._unique if reuse else self._places
         self._get = _getter(self.names)
-        self._pieces = _pieces(found, dialect)
+        self._pieces = _pieces(found, dialect, arrays)
         self.sql = self._render({})
         self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
         self._checked = bool(self.binds or self._bare)
@@ -232,10 +241,10 @@ class Compiled(Examined):
         missing = [name for name in self._unique if name not in params]
         if missing:
             raise self._missing(params)
-        sizes = {name: self._items(name, params[name]) for name in self.lists}
-        if self._dialect.lists_as_arrays:
-            return self.sql, self._flatten({**params, **sizes}, {})
-        return self._render(sizes), self._flatten(params, sizes)
+        items = {name: self._items(name, params[name]) for name in self.lists}
+        spread = {name: items.pop(name) for name in self._spread}
+        sql = self._render(spread) if spread else self.sql
+        return sql, self._flatten({**params, **items}, spread)
 
     def refuse_surplus(self, params: Mapping[str, Any]) -> None:
         """Refuse names that the statement does not have, naming the closest that it has."""
@@ -327,7 +336,7 @@ class Compiled(Examined):
     def _render(self, lists: dict[str, list[Any]]) -> str:
         """Return the SQL with a placeholder, or for a list as many as it has items, per name."""
         style = self._dialect.paramstyle
-        spread = () if self._dialect.lists_as_arrays else self.lists
+        spread = self._spread
         reuses = style in ("numeric", "numeric_dollar")
         sql = [self._pieces[0]]
         first: dict[str, int] = {}
@@ -385,16 +394,15 @@ def _mark(style: str, name: str, number: int) -> str:
     return f":{number}" if style == "numeric" else f"${number}"
 
 
-def _pieces(found: Scan, dialect: Dialect) -> list[str]:
+def _pieces(found: Scan, dialect: Dialect, arrays: tuple[str, ...]) -> list[str]:
     """Return the text around the placeholders, as it is sent."""
     cuts: list[tuple[int, int, str]] = [(at, at + 1, "") for at in found.escapes]
-    if dialect.lists_as_arrays:
-        for p in found.parameters:
-            if p.in_list and p.not_start >= 0:
-                cuts.append((p.not_start, p.not_end, "<>"))
-                cuts.append((p.in_start, p.in_end, "ALL"))
-            elif p.in_list:
-                cuts.append((p.in_start, p.in_end, "= ANY"))
+    for p in found.parameters:
+        if p.name in arrays and p.not_start >= 0:
+            cuts.append((p.not_start, p.not_end, "<>"))
+            cuts.append((p.in_start, p.in_end, "ALL"))
+        elif p.name in arrays:
+            cuts.append((p.in_start, p.in_end, "= ANY"))
     pieces: list[str] = []
     at = 0
     piece: list[str] = []

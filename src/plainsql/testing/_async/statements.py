@@ -205,6 +205,17 @@ async def test_lists_of_text_and_other_parameters_mix(
         assert sorted(await connection.scalars(sql, params)) == [2, 3]
 
 
+async def test_an_expanding_parameter_spreads_where_no_in_stands(
+    engine_async: AsyncEngine,
+) -> None:
+    statement = text("SELECT coalesce:values").bindparams(bindparam("values", expanding=True))
+    with pytest.raises(errors.ArgumentError, match="'values' is not a parameter"):
+        statement.compile(engine_async.dialect)
+    statement = text("SELECT coalesce :values").bindparams(bindparam("values", expanding=True))
+    async with engine_async.connect() as connection:
+        assert await connection.scalar(statement, {"values": [None, 7, 8]}) == 7
+
+
 @pytest.mark.parametrize("value", ["abc", b"abc", 5, None, {"a": 1}])
 async def test_what_is_no_list_does_not_expand(engine_async: AsyncEngine, value: Any) -> None:
     async with engine_async.connect() as connection:

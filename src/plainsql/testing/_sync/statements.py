@@ -206,6 +206,17 @@ def test_lists_of_text_and_other_parameters_mix(
         assert sorted(connection.scalars(sql, params)) == [2, 3]
 
 
+def test_an_expanding_parameter_spreads_where_no_in_stands(
+    engine: Engine,
+) -> None:
+    statement = text("SELECT coalesce:values").bindparams(bindparam("values", expanding=True))
+    with pytest.raises(errors.ArgumentError, match="'values' is not a parameter"):
+        statement.compile(engine.dialect)
+    statement = text("SELECT coalesce :values").bindparams(bindparam("values", expanding=True))
+    with engine.connect() as connection:
+        assert connection.scalar(statement, {"values": [None, 7, 8]}) == 7
+
+
 @pytest.mark.parametrize("value", ["abc", b"abc", 5, None, {"a": 1}])
 def test_what_is_no_list_does_not_expand(engine: Engine, value: Any) -> None:
     with engine.connect() as connection:
