@@ -239,6 +239,22 @@ class PostgreSQLDialect(Dialect):
             sql += " DEFERRABLE" if deferrable else " NOT DEFERRABLE"
         return (sql,)
 
+    # A statement prepared inside the transaction may know what the rollback takes away: a table,
+    # a search_path, a time zone folded into a constant.  psycopg forgets its statements in its own
+    # rollback(); over a ROLLBACK through a cursor only the first time a connection sees that text.
+
+    def rollback(self, raw: Any) -> bool:
+        if self.transaction_state(raw) == "idle":
+            return False
+        raw.rollback()
+        return True
+
+    async def rollback_async(self, raw: Any) -> bool:
+        if self.transaction_state(raw) == "idle":
+            return False
+        await raw.rollback()
+        return True
+
     def committed(self, cursor: Any) -> bool:
         return bool(cursor.statusmessage == "COMMIT")
 
