@@ -9,7 +9,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from plainsql._async.connection import AsyncConnection
-from plainsql._async.pool import AsyncNullPool, AsyncOpener, AsyncQueuePool
+from plainsql._async.link import AsyncOpener
+from plainsql._async.pool import AsyncNullPool, AsyncQueuePool
 from plainsql.concurrency import Opening
 from plainsql.errors import ArgumentError
 from plainsql.options import TransactionOptions

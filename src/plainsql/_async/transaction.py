@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from plainsql._async.connection import AsyncConnection
+    from plainsql._async.transacting import AsyncTransacting
 
 
 class AsyncTransaction(Scope):
@@ -26,7 +26,7 @@ class AsyncTransaction(Scope):
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: AsyncConnection, name: str | None) -> None:
+    def __init__(self, connection: AsyncTransacting, name: str | None) -> None:
         super().__init__(name)
         self._connection = connection
 

@@ -10,7 +10,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from plainsql._sync.connection import Connection
-from plainsql._sync.pool import NullPool, Opener, QueuePool
+from plainsql._sync.link import Opener
+from plainsql._sync.pool import NullPool, QueuePool
 from plainsql.errors import ArgumentError
 from plainsql.options import TransactionOptions
 from plainsql.registry import load_dialect

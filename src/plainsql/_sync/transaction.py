@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from plainsql._sync.connection import Connection
+    from plainsql._sync.transacting import Transacting
 
 
 class Transaction(Scope):
@@ -27,7 +27,7 @@ class Transaction(Scope):
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: Connection, name: str | None) -> None:
+    def __init__(self, connection: Transacting, name: str | None) -> None:
         super().__init__(name)
         self._connection = connection
 

@@ -1,0 +1,118 @@
+"""A driver's connection with what belongs to it, and how one is opened.
+
+Floor 3, source of the sync twin.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Any
+
+from plainsql.concurrency import hard_close_async, run_hook_async
+from plainsql.errors import ConnectError
+from plainsql.statement import StatementCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from plainsql.dialect import Dialect
+    from plainsql.lexing import LexicalRules
+    from plainsql.statement import Compiled
+    from plainsql.url import URL
+
+
+class AsyncLink:
+    """A driver's connection with what belongs to it: one cursor, and its compiled statements.
+
+    `raw` is what the shell awaits, `own` the driver's own connection, `own_cursor` likewise.
+    """
+
+    __slots__ = (
+        "columns", "cursor", "dialect", "find", "own", "own_cursor", "poll", "raw",
+        "statements", "touched",
+    )  # fmt: skip
+
+    find: Callable[[Any], Compiled | None]
+
+    def __init__(
+        self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]
+    ) -> None:
+        self.dialect = dialect
+        self.raw = raw
+        self.own = getattr(raw, "driver_connection", raw)
+        self.cursor = raw.cursor()
+        self.own_cursor = getattr(self.cursor, "driver_cursor", self.cursor)
+        self.columns = dialect.columns
+        rules = dialect.lexical_rules(self.own)
+        if rules not in caches:
+            caches[rules] = StatementCache(dialect, rules)
+        self.statements = caches[rules]
+        self.find = self.statements.get
+        self.touched = False
+        self.poll = _poller(dialect.fileno(self.own))
+
+    def is_idle(self) -> bool:
+        """Tell whether no answer is outstanding, after an interrupt; only what is proved."""
+        return self.own is self.raw and self.dialect.proves_idle(self.own)
+
+    def has_news(self) -> bool:
+        """Tell whether the idle socket has something to read: most likely its end."""
+        return self.poll is not None and bool(self.poll(0))
+
+
+def _poller(fd: int | None) -> Callable[[int], Any] | None:
+    if fd is None or fd < 0 or not hasattr(select, "poll"):
+        return None
+    poll = select.poll()
+    poll.register(fd, select.POLLIN | select.POLLERR | select.POLLHUP)
+    return poll.poll
+
+
+class AsyncOpener:
+    """How an engine's connections are made: by the dialect, or by the user's `creator`."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        url: URL,
+        *,
+        connect_args: Mapping[str, Any],
+        connect_timeout: float,
+        creator: Callable[[], Any] | None,
+        on_connect: Callable[[Any], Any] | None,
+    ) -> None:
+        self.dialect = dialect
+        self._url = url
+        self._connect_args = connect_args
+        self._timeout = connect_timeout
+        self._creator = creator
+        self._on_connect = on_connect
+        self._caches: dict[LexicalRules, StatementCache] = {}
+        self._database = dialect.open_database(url)
+
+    def renew(self) -> None:
+        """Let go of what lives as long as the pool: an in-memory database ends."""
+        if self._database is not None:
+            self._database.close()
+            self._database = self.dialect.open_database(self._url)
+
+    async def open(self) -> AsyncLink:
+        """Open a connection; ConnectError and its kin say why there is none."""
+        dialect = self.dialect
+        try:
+            if self._creator is not None:
+                raw = await dialect.adopt_async(self._creator)
+            else:
+                raw = await dialect.connect_async(self._url, self._timeout, self._connect_args)
+        except dialect.driver_error as exc:
+            raise dialect.translate(exc, connecting=True) from exc
+        except OSError as exc:
+            raise ConnectError(f"can not connect: {exc}") from exc
+        try:
+            link = AsyncLink(dialect, raw, self._caches)
+            if self._on_connect is not None:
+                await run_hook_async(self._on_connect, raw)
+        except BaseException:
+            hard_close_async(dialect, raw)
+            raise
+        return link
