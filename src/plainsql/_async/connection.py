@@ -186,6 +186,7 @@ class AsyncConnection(AsyncTransacting):
         cursor = stream_cursor_async(link.dialect, link.raw, batch)
         stream = AsyncStream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
+        self._ready = False  # the next statement looks whether it may run beside the stream
         await stream._open(sql, values)
         self._nesting.worked = True
         return stream

@@ -187,6 +187,7 @@ class Connection(Transacting):
         cursor = stream_cursor(link.dialect, link.raw, batch)
         stream = Stream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
+        self._ready = False  # the next statement looks whether it may run beside the stream
         stream._open(sql, values)
         self._nesting.worked = True
         return stream

@@ -414,6 +414,23 @@ async def test_a_stream_left_early_leaves_a_usable_connection(
         assert await connection.scalar(f"SELECT count(*) FROM {table_name}") == 25
 
 
+async def test_beside_a_stream_statements_run_or_are_refused_clearly(
+    engine_async: AsyncEngine, table_name: str
+) -> None:
+    await _fill(engine_async, table_name, 25)
+    async with engine_async.connect() as connection:
+        async with connection.stream(f"SELECT x FROM {table_name} ORDER BY x", batch=5) as stream:
+            await stream.fetchone()
+            try:
+                beside = await connection.scalar("SELECT 1")
+            except errors.TransactionStateError as error:
+                beside = 1
+                assert "stream is open" in str(error)
+            assert beside == 1
+            assert len(await stream.all()) == 24
+        assert await connection.scalar("SELECT 2") == 2
+
+
 async def test_the_end_of_the_transaction_closes_its_streams(
     engine_async: AsyncEngine, table_name: str
 ) -> None:

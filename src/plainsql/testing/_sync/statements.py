@@ -415,6 +415,23 @@ def test_a_stream_left_early_leaves_a_usable_connection(
         assert connection.scalar(f"SELECT count(*) FROM {table_name}") == 25
 
 
+def test_beside_a_stream_statements_run_or_are_refused_clearly(
+    engine: Engine, table_name: str
+) -> None:
+    _fill(engine, table_name, 25)
+    with engine.connect() as connection:
+        with connection.stream(f"SELECT x FROM {table_name} ORDER BY x", batch=5) as stream:
+            stream.fetchone()
+            try:
+                beside = connection.scalar("SELECT 1")
+            except errors.TransactionStateError as error:
+                beside = 1
+                assert "stream is open" in str(error)
+            assert beside == 1
+            assert len(stream.all()) == 24
+        assert connection.scalar("SELECT 2") == 2
+
+
 def test_the_end_of_the_transaction_closes_its_streams(
     engine: Engine, table_name: str
 ) -> None:
