@@ -354,7 +354,7 @@ class Dialect:
         """Return what the driver takes for `value`; ParameterError where nothing does it right."""
         codecs = self.parameter_codecs
         for base in type(value).__mro__[:-1]:
-            key = base if base in codecs else f"{base.__module__}.{base.__qualname__}"
+            key = base if base in codecs else _dotted(base)
             if key in codecs:
                 codec = codecs[key]
                 try:
@@ -393,3 +393,8 @@ class Dialect:
                 f"{self.name} has no isolation level {level!r}; possible: {', '.join(possible)}"
             )
         return name
+
+
+def _dotted(cls: type) -> str:
+    """Return "module.Name" by the public module: pathlib's classes stand in a private one."""
+    return f"{cls.__module__.partition('.')[0]}.{cls.__qualname__}"
