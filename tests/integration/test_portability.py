@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import Error, ImplicitCommitWarning, NotSupportedError, UndefinedTable, text
+from plainsql import (
+    Error,
+    ImplicitCommitWarning,
+    NotSupportedError,
+    UndefinedTable,
+    create_engine,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "portability.md"
 COLUMNS = ("sqlite", "postgresql", "mysql", "mariadb")
+
 
 @cache
 def facts() -> dict[str, dict[str, str]]:
@@ -207,11 +215,10 @@ def test_a_dirty_read_is_possible(
 
 
 def test_two_transactions_write_different_rows(
-    make_engine: Callable[..., Engine], table_name: str, says: Callable[[str], str], url: str
+    engine: Engine, table_name: str, says: Callable[[str], str], url: str
 ) -> None:
-    engine = make_engine()
     make(engine, table_name)
-    impatient = _impatient(engine, url)
+    impatient = _impatient(url)
     with engine.connect() as first, impatient.connect() as second:
         first.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
         answer = outcome(second, f"INSERT INTO {table_name} VALUES (2, 2)")
@@ -220,11 +227,10 @@ def test_two_transactions_write_different_rows(
 
 
 def test_an_open_read_holds_up_a_commit(
-    make_engine: Callable[..., Engine], table_name: str, says: Callable[[str], str], url: str
+    engine: Engine, table_name: str, says: Callable[[str], str], url: str
 ) -> None:
-    engine = make_engine()
     make(engine, table_name)
-    impatient = _impatient(engine, url)
+    impatient = _impatient(url)
     with engine.connect() as reader, impatient.connect() as writer:
         reader.execute(f"SELECT * FROM {table_name}")
         writer.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
@@ -238,12 +244,9 @@ def test_an_open_read_holds_up_a_commit(
     assert answer == says("PF-reader-blocks-commit")
 
 
-def _impatient(engine: Engine, url: str) -> Engine:
-    from plainsql import create_engine
-
-    if engine.name == "sqlite":
-        url += "?busy_timeout=0"
-    return create_engine(url)
+def _impatient(url: str) -> Engine:
+    """An engine that does not wait for SQLite's locks."""
+    return create_engine(url + "?busy_timeout=0" if url.startswith("sqlite") else url)
 
 
 def test_a_read_only_transaction_refuses_writes(
@@ -285,9 +288,7 @@ def test_other_statements_may_run_while_a_stream_is_open(
 
 
 @pytest.mark.parametrize("verb", ["insert", "update", "delete"])
-def test_returning(
-    engine: Engine, table_name: str, says: Callable[[str], str], verb: str
-) -> None:
+def test_returning(engine: Engine, table_name: str, says: Callable[[str], str], verb: str) -> None:
     make(engine, table_name)
     sql = {
         "insert": f"INSERT INTO {table_name} VALUES (1, 1) RETURNING x",
@@ -354,11 +355,11 @@ EXPRESSIONS = {
     "PF-division": ("SELECT 7 / 2", None),
     "PF-division-by-zero": ("SELECT 1 / 0", None),
     "PF-comparison": ("SELECT 1 = 1", None),
-    "PF-null-first": ("SELECT a FROM (SELECT 1 AS a UNION ALL SELECT NULL) t ORDER BY a LIMIT 1", None),
+    "PF-null-first": ("SELECT a FROM (SELECT 1 AS a UNION SELECT NULL) t ORDER BY a LIMIT 1", None),
     "PF-limit-parameter": ("SELECT a FROM (SELECT 7 AS a) t LIMIT :n", {"n": 1}),
     "PF-several-statements": ("SELECT 1; SELECT 2", None),
     "PF-pragma": ("PRAGMA foreign_keys = OFF", None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fact", EXPRESSIONS)
