@@ -103,7 +103,11 @@ class SQLiteDialect(Dialect):
                     f"an SQLite URL has no {part}: write sqlite:///relative.db, "
                     "sqlite:////absolute.db, or sqlite:// for memory"
                 )
-        return super().options(url)
+        options = super().options(url)
+        mode = options.get("begin", "deferred")
+        # The engine asks for the options first; its transactions begin as they say.
+        self._begin = "BEGIN" if mode == "deferred" else f"BEGIN {mode.upper()}"
+        return options
 
     def open_database(self, url: URL) -> Any:
         """Hold an in-memory database open for as long as the engine lives."""
@@ -132,8 +136,6 @@ class SQLiteDialect(Dialect):
             **connect_args,
         }
         raw = self._sqlite3.connect(target, **arguments)
-        begin = options.get("begin")
-        self._begin = f"BEGIN {begin.upper()}" if begin and begin != "deferred" else "BEGIN"
         try:
             self._configure(raw, options)
         except BaseException:

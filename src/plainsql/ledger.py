@@ -164,7 +164,8 @@ class Ledger:
 
         What is too old, or one idle too many, goes to `stale`, and its place to the next waiter.
         """
-        self._require(slot, BUSY)
+        if slot.state != BUSY or slot not in self.slots:
+            self._require(slot, BUSY)
         slot.released = now
         if slot.expires <= now or self.is_closed:
             return self._give_up(slot, stale=True)

@@ -31,17 +31,15 @@ class Nesting:
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
-        self.clear()
+        self.open = self.failed = self.doomed = self.worked = False
+        self.reason = ""
 
     def clear(self) -> None:
         """Forget everything: the transaction is over."""
         for scope in self.scopes:
             scope.is_active = False
         self.scopes = []
-        self.open = False
-        self.failed = False
-        self.doomed = False
-        self.worked = False
+        self.open = self.failed = self.doomed = self.worked = False
         self.reason = ""
 
     @property

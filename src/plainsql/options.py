@@ -18,12 +18,16 @@ NAMES = ("isolation_level", "read_only", "deferrable")
 
 
 class TransactionOptions:
-    """Isolation level, read-only, deferrable; None leaves each to the server."""
+    """Isolation level, read-only, deferrable; None leaves each to the server.
 
-    __slots__ = ("autocommit", "deferrable", "isolation_level", "read_only")
+    `begin` and `end` are the statements that open such a transaction, and that follow its end.
+    """
+
+    __slots__ = ("autocommit", "begin", "deferrable", "end", "isolation_level", "read_only")
 
     def __init__(
         self,
+        dialect: Dialect,
         isolation_level: str | None = None,
         read_only: bool | None = None,
         deferrable: bool | None = None,
@@ -32,6 +36,8 @@ class TransactionOptions:
         self.read_only = read_only
         self.deferrable = deferrable
         self.autocommit = isolation_level == "AUTOCOMMIT"
+        self.begin = dialect.begin(isolation_level, read_only, deferrable)
+        self.end = dialect.end(read_only)
 
     def merged(self, dialect: Dialect, changes: Mapping[str, Any]) -> TransactionOptions:
         """Return a copy with `changes`; ArgumentError for what is unknown or impossible."""
@@ -42,7 +48,7 @@ class TransactionOptions:
             if name not in NAMES:
                 raise ArgumentError(f"unknown option {name!r}; known: {', '.join(NAMES)}")
             values[name] = _checked(dialect, name, value)
-        return TransactionOptions(**values)
+        return TransactionOptions(dialect, **values)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options by name."""

@@ -346,9 +346,8 @@ class AsyncConnection(AsyncTransacting):
         await self.close()
 
     def __del__(self) -> None:
-        slot = getattr(self, "_slot", None)
-        if slot is not None:
-            self._engine._pool.drop(slot)
+        if self._slot is not None:
+            self._engine._pool.drop(self._slot)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "in transaction" if self._nesting.scopes else "idle"

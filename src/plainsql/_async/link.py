@@ -55,12 +55,9 @@ class AsyncLink:
         """Tell whether no answer is outstanding, after an interrupt; only what is proved."""
         return self.own is self.raw and self.dialect.proves_idle(self.own)
 
-    def has_news(self) -> bool:
-        """Tell whether the idle socket has something to read: most likely its end."""
-        return self.poll is not None and bool(self.poll(0))
-
 
 def _poller(fd: int | None) -> Callable[[int], Any] | None:
+    """Return what tells whether an idle socket has something to read: most likely its end."""
     if fd is None or fd < 0 or not hasattr(select, "poll"):
         return None
     poll = select.poll()

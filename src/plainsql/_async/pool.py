@@ -37,6 +37,8 @@ PING_AFTER = 1.0
 TICK = 0.5
 #: The modules that are passed over in search of the line that took a connection.
 OURS = ("plainsql._", "plainsql.concurrency")
+#: File name → whether it is one of them.
+_ours: dict[str, bool] = {}
 
 
 class AsyncQueuePool:
@@ -103,7 +105,7 @@ class AsyncQueuePool:
         except BaseException:
             self.discard(slot)
             raise
-        slot.holder = _site()
+        slot.holder = site()
         return slot
 
     def _enqueue(self) -> tuple[Waiter, AsyncCell]:
@@ -149,7 +151,7 @@ class AsyncQueuePool:
         with self._mutex:
             self._ledger.timed_out()
             status = self._ledger.status()
-            sites = [str(site) for site in self._ledger.holders()]
+            sites = [described(holder) for holder in self._ledger.holders()]
         holders = "; ".join(list(dict.fromkeys(sites))[:5])
         error = PoolTimeout(
             f"no connection came free within {self._timeout:g} seconds ({current_task_async()}): "
@@ -185,7 +187,8 @@ class AsyncQueuePool:
     # -- examine -------------------------------------------------------------------------------
 
     def _is_doubtful(self, slot: Slot, now: float) -> bool:
-        if self._pre_ping or slot.epoch != self._ledger.epoch or slot.raw.has_news():
+        poll = slot.raw.poll
+        if self._pre_ping or slot.epoch != self._ledger.epoch or (poll is not None and poll(0)):
             return True
         return self._pre_ping is None and now - slot.released >= PING_AFTER
 
@@ -217,24 +220,26 @@ class AsyncQueuePool:
     async def release(self, slot: Slot) -> None:
         """Take a clean connection back: hand it to the first waiter, or keep it."""
         link: AsyncLink = slot.raw
-        if link.touched:
-            link.touched = False
-            slot.epoch = -1
-            if self._dialect.is_open(link.own) and not await self._restored(link):
-                self.discard(slot)
-                return
+        if link.touched and not await self._restored(slot):
+            self.discard(slot)
+            return
         self._hand_back(slot)
         if self._ledger.stale:
             await self._close_stale()
 
-    async def _restored(self, link: AsyncLink) -> bool:
-        """End what the user may have begun on the driver's own connection."""
+    async def _restored(self, slot: Slot) -> bool:
+        """End what the user may have begun on the driver's own connection; ask it before reuse."""
+        link: AsyncLink = slot.raw
+        link.touched = False
+        slot.epoch = -1
+        if not self._dialect.is_open(link.own):
+            return False
         if self._dialect.transaction_state(link.own) == "idle":
             return True
         try:
             await link.cursor.execute("ROLLBACK")
         except self._dialect.driver_error:
-            return self._dialect.transaction_state(link.own) == "idle"
+            return False
         return True
 
     def _hand_back(self, slot: Slot) -> None:
@@ -264,7 +269,7 @@ class AsyncQueuePool:
         """Take note of a connection whose user forgot it; called while garbage is collected."""
         self._dropped.append(slot)
         warnings.warn(
-            f"a connection was dropped without close(); it was taken at {slot.holder}",
+            f"a connection was dropped without close(); it was taken at {described(slot.holder)}",
             ResourceWarning,
             stacklevel=3,
         )
@@ -346,22 +351,24 @@ class AsyncNullPool(AsyncQueuePool):
         super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
 
 
-class Site:
-    """The line that took a connection."""
-
-    __slots__ = ("_code", "_line")
-
-    def __init__(self, code: CodeType, line: int) -> None:
-        self._code = code
-        self._line = line
-
-    def __str__(self) -> str:
-        return f"{self._code.co_filename}:{self._line} in {self._code.co_name}"
-
-
-def _site() -> Site | None:
-    """Find the first frame that is not plainsql's."""
+def site() -> tuple[CodeType, int] | None:
+    """Find the line that took a connection: the first frame that is not plainsql's."""
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(OURS):
+    while frame is not None:
+        code = frame.f_code
+        name = code.co_filename
+        ours = _ours.get(name)
+        if ours is None:
+            ours = _ours[name] = frame.f_globals.get("__name__", "").startswith(OURS)
+        if not ours:
+            return code, frame.f_lineno
         frame = frame.f_back
-    return None if frame is None else Site(frame.f_code, frame.f_lineno)
+    return None
+
+
+def described(holder: tuple[CodeType, int] | None) -> str:
+    """Return what `site` found, for a message."""
+    if holder is None:
+        return "an unknown place"
+    code, line = holder
+    return f"{code.co_filename}:{line} in {code.co_name}"

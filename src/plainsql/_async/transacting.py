@@ -56,9 +56,9 @@ class AsyncTransacting:
         """Take a connection from the pool: the first time, and after one was lost."""
         if self._closed:
             raise TransactionStateError("this connection is closed; take another one by connect()")
-        self._nesting.require_usable()
-        pool = self._engine._pool
-        self._slot = slot = await pool.acquire()
+        if self._nesting.doomed:
+            self._nesting.require_usable()
+        self._slot = slot = await self._engine._pool.acquire()
         link: AsyncLink = slot.raw
         self._link = link
         return link
@@ -66,8 +66,10 @@ class AsyncTransacting:
     async def _make_ready(self, compiled: Examined) -> None:
         """Check that a statement may run now, and send BEGIN if none stands."""
         nesting = self._nesting
-        nesting.require_usable()
-        self._check_streams()
+        if nesting.failed or nesting.doomed:
+            nesting.require_usable()
+        if self._streams:
+            self._check_streams()
         if compiled.special and not self._autocommit:
             self._check_special(compiled)
         if self._blocks and not self._blocks[-1].is_active:
@@ -78,7 +80,7 @@ class AsyncTransacting:
             self._ready = True
             return
         if not nesting.scopes:
-            nesting.enter(Scope(None))
+            nesting.scopes.append(Scope(None))
         if not nesting.open:
             await self._begin()
         self._ready = True
@@ -93,7 +95,7 @@ class AsyncTransacting:
             raise TransactionStateError(compiled.refusal)
 
     def _check_streams(self) -> None:
-        if not self._streams or "interleaved_streams" in self._engine.dialect.capabilities:
+        if "interleaved_streams" in self._engine.dialect.capabilities:
             return
         raise TransactionStateError(
             f"a stream is open on this connection, and {self._engine.dialect.name} can run "
@@ -101,10 +103,7 @@ class AsyncTransacting:
         )
 
     async def _begin(self) -> None:
-        options = self._options
-        for sql in self._engine.dialect.begin(
-            options.isolation_level, options.read_only, options.deferrable
-        ):
+        for sql in self._options.begin:
             await self._send(sql, f"{sql} (implicit)")
         self._nesting.open = True
         self._nesting.worked = False
@@ -310,16 +309,14 @@ class AsyncTransacting:
             )
 
     async def _roll_back(self) -> None:
-        link, nesting = self._link, self._nesting
+        link = self._link
         try:
-            if link is not None and nesting.open:
+            if self._streams:
                 await self._close_streams()
+            if link is not None and self._nesting.open:
                 await self._send_rollback(link)
-            await self._end()
         finally:
-            self._forget_streams()
-            nesting.clear()
-            self._ready = False
+            await self._end()
 
     async def _send_rollback(self, link: AsyncLink) -> None:
         if self._echo is not None:
@@ -341,8 +338,8 @@ class AsyncTransacting:
         opened = self._nesting.open
         self._nesting.clear()
         self._ready = False
-        if opened and self._link is not None and self._options.read_only is not None:
-            for sql in self._engine.dialect.end(self._options.read_only):
+        if opened and self._link is not None and self._options.end:
+            for sql in self._options.end:
                 await self._send(sql)
 
     async def _commit_scope(self, scope: AsyncTransaction) -> None:

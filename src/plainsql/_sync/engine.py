@@ -93,7 +93,7 @@ def create_engine(
         recycle=pool_recycle,
         pre_ping=pool_pre_ping,
     )
-    options = TransactionOptions().merged(dialect, {"isolation_level": isolation_level})
+    options = TransactionOptions(dialect).merged(dialect, {"isolation_level": isolation_level})
     return Engine(
         url,
         dialect,
