@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+import plainsql
+from plainsql import aio
 from tests import servers
 from tests.servers import KINDS, Finder, Server, Unavailable, Unusable
 from tests.tally import Tally, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
     from pathlib import Path
 
+    from plainsql import Engine
+    from plainsql.aio import AsyncEngine
     from tests.servers import RawConnection
 
 settings.register_profile("default", deadline=None)
@@ -89,6 +93,53 @@ def table_prefix(url: str) -> Iterator[str]:
 def table_name(table_prefix: str) -> str:
     """The name of a table that is not there yet and is dropped after the test."""
     return f"{table_prefix}t"
+
+
+# -- engines on it ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make_engine(url: str, table_prefix: str) -> Iterator[Callable[..., Engine]]:
+    """Makes engines on the database; they are disposed of before its tables are dropped."""
+    del table_prefix
+    engines: list[Engine] = []
+
+    def make(**options: Any) -> Engine:
+        engines.append(plainsql.create_engine(url, **options))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def engine(make_engine: Callable[..., Engine]) -> Engine:
+    """An engine on the database."""
+    return make_engine()
+
+
+@pytest.fixture
+async def make_engine_async(
+    url: str, table_prefix: str
+) -> AsyncIterator[Callable[..., AsyncEngine]]:
+    """Makes async engines on the database; disposed of before its tables are dropped."""
+    del table_prefix
+    engines: list[AsyncEngine] = []
+
+    def make(**options: Any) -> AsyncEngine:
+        engines.append(aio.create_async_engine(url, **options))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        await engine.dispose()
+
+
+@pytest.fixture
+async def engine_async(make_engine_async: Callable[..., AsyncEngine]) -> AsyncEngine:
+    """An async engine on the database."""
+    return make_engine_async()
 
 
 # -- options and collection ---------------------------------------------------------------------
