@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 RAW = "raw"
 NAMES = (RAW, "plainsql", "plainsql Session", "SQLAlchemy Core", "SQLAlchemy Session")
-SAMPLE = 0.02  # seconds of the raw driver's time, at least
-WARM = 50
+SAMPLE = 0.02  # seconds at least, each contender's
 UNITS = {"us": 1e6, "ms": 1e3}
 
 
@@ -71,7 +70,7 @@ class Case:
             bench.stack = stack
             runs = self.runs(bench)
             self._verify(bench, runs)
-            operations = self._calibrate(bench, runs[RAW])
+            operations = {name: self._calibrate(bench, run) for name, run in runs.items()}
             times = self._interleave(bench, runs, operations, rounds or self.rounds)
         cells = {name: self._cell(seconds, times[RAW]) for name, seconds in times.items()}
         return [Line(self.name, self.unit, cells, self.goals.get(bench.kind))]
@@ -90,12 +89,12 @@ class Case:
                     f"the raw driver {expected!r:.300}"
                 )
 
-    def _calibrate(self, bench: Bench, raw: Run) -> int:
-        """So many operations that a sample of the raw driver is long enough to trust."""
+    def _calibrate(self, bench: Bench, run: Run) -> int:
+        """So many operations that a sample is long enough to trust; warms up on the way."""
         operations = 1
         while True:
             started = perf_counter()
-            raw(operations)
+            run(operations)
             elapsed = perf_counter() - started
             self.clean(bench)
             if elapsed >= SAMPLE:
@@ -103,15 +102,12 @@ class Case:
             operations *= 2
 
     def _interleave(
-        self, bench: Bench, runs: Mapping[str, Run], operations: int, rounds: int
+        self, bench: Bench, runs: Mapping[str, Run], operations: Mapping[str, int], rounds: int
     ) -> dict[str, list[float]]:
-        for run in runs.values():
-            run(min(operations, WARM))
-            self.clean(bench)
         times: dict[str, list[float]] = {name: [] for name in runs}
         for number in range(rounds):
             for name in in_turn(list(runs), number):
-                times[name].append(sample(runs[name], operations))
+                times[name].append(sample(runs[name], operations[name]))
                 self.clean(bench)
         return times
 
