@@ -15,30 +15,43 @@ CLASSES: dict[str, type[errors.DBAPIError]] = {
     "1047": errors.OperationalError,  # Galera: node not ready
     "1048": errors.NotNullViolation,
     "1049": errors.ConnectError,  # unknown database
+    "1050": errors.ProgrammingError,  # table exists
     "1051": errors.UndefinedTable,
+    "1052": errors.ProgrammingError,  # ambiguous column
     "1054": errors.UndefinedColumn,
+    "1055": errors.ProgrammingError,  # not in GROUP BY
+    "1060": errors.ProgrammingError,  # column exists
     "1062": errors.UniqueViolation,
     "1064": errors.SQLSyntaxError,
+    "1072": errors.UndefinedColumn,  # of a key
+    "1091": errors.ProgrammingError,  # no such column or key to drop
     "1114": errors.DiskFull,
     "1130": errors.AuthenticationError,  # host not allowed
+    "1136": errors.ProgrammingError,  # columns and values differ in number
+    "1138": errors.NotNullViolation,  # of rows there, by ALTER TABLE
     "1142": errors.InsufficientPrivilege,  # to a table
     "1143": errors.InsufficientPrivilege,  # to a column
     "1146": errors.UndefinedTable,
     "1149": errors.SQLSyntaxError,
-    "1180": errors.OperationalError,  # error during COMMIT; see TEXTS
+    "1180": errors.OperationalError,  # error during COMMIT; see CERTIFICATION
+    "1194": errors.CorruptDatabase,  # table marked as crashed
     "1203": errors.TooManyConnections,
     "1205": errors.LockTimeout,
+    "1210": errors.ProgrammingError,  # wrong arguments
     "1213": errors.DeadlockDetected,
     "1216": errors.ForeignKeyViolation,
     "1217": errors.ForeignKeyViolation,
+    "1222": errors.ProgrammingError,  # UNION of different numbers of columns
     "1226": errors.TooManyConnections,
     "1227": errors.InsufficientPrivilege,
     "1235": errors.NotSupportedError,
+    "1242": errors.ProgrammingError,  # subquery of several rows
     "1264": errors.DataError,
     "1265": errors.DataError,
     "1263": errors.NotNullViolation,
     "1290": errors.ReadOnlyError,
     "1292": errors.DataError,
+    "1305": errors.ProgrammingError,  # no such function, procedure or savepoint
     "1317": errors.QueryCanceled,
     "1364": errors.NotNullViolation,
     "1365": errors.DataError,
@@ -48,11 +61,14 @@ CLASSES: dict[str, type[errors.DBAPIError]] = {
     "1411": errors.DataError,
     "1451": errors.ForeignKeyViolation,
     "1452": errors.ForeignKeyViolation,
+    "1568": errors.ProgrammingError,  # not inside a transaction
     "1586": errors.UniqueViolation,
     "1690": errors.DataError,
     "1698": errors.AuthenticationError,
     "1792": errors.ReadOnlyError,
+    "1815": errors.InternalError,
     "1820": errors.AuthenticationError,  # password expired
+    "1824": errors.UndefinedTable,  # of a foreign key
     "1836": errors.ReadOnlyError,
     "1862": errors.AuthenticationError,  # password expired
     "1969": errors.QueryCanceled,  # MariaDB: max_statement_time

@@ -158,7 +158,10 @@ class MySQLDialect(Dialect):
     ) -> DBAPIError:
         error = super().translate(exc, connecting=connecting, lost=lost)
         if len(exc.args) == 2:
-            error.args = (f"{exc.args[1]} ({exc.args[0]})",)
+            number, text = exc.args
+            error.args = (f"{text} ({number})" if text else "the connection is closed",)
+        if isinstance(error, errors.ConnectError) and not (error.code or "2").startswith("2"):
+            error.phase = "login"  # 2000 and on are the client's own
         if isinstance(error, errors.SerializationFailure):
             error.retryable = True
         return error

@@ -14,8 +14,10 @@ from plainsql.dialect import SQLSTATES
 
 CLASSES: dict[str, type[errors.DBAPIError]] = {
     **SQLSTATES,
+    "25": errors.ProgrammingError,  # not in this state of the transaction
     "25P03": errors.Disconnected,  # idle_in_transaction_session_timeout
     "25P04": errors.Disconnected,  # transaction_timeout
+    "3B": errors.ProgrammingError,  # no such savepoint
     "3D000": errors.ConnectError,  # no such database
     "54": errors.OperationalError,  # limits of the server
     "57P01": errors.Disconnected,  # shut down, or pg_terminate_backend
