@@ -302,7 +302,7 @@ class Recorder:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         asking = threading.Thread(target=self._ask, args=(client, server, statements), daemon=True)
         asking.start()
-        _pump(server, client, _ignore)
+        _pump(server, client, self._answered)
         asking.join()
         with self._lock:
             self._sockets -= {client, server}
@@ -317,6 +317,9 @@ class Recorder:
                 self._note(wire, data, statements)
 
         _pump(client, server, note)
+
+    def _answered(self, _: bytes) -> None:
+        """See what the server says, before the client does."""
 
     def _note(self, wire: Wire, data: bytes, statements: list[str]) -> None:
         with self._lock:
@@ -339,10 +342,6 @@ def _pump(source: socket.socket, target: socket.socket, note: Callable[[bytes], 
         _shut(target)
     else:
         _shut(target, socket.SHUT_WR)
-
-
-def _ignore(_: bytes) -> None:
-    pass
 
 
 def _shut(sock: socket.socket, how: int = socket.SHUT_RDWR) -> None:

@@ -1,0 +1,236 @@
+"""Where an error is provoked: a connection on a live server, and others beside it.
+
+What differs between the servers is data here: how a session is named, watched, cancelled, ended.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from copy import copy
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+from plainsql import create_engine
+from tests.faults.cutter import Cutter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from plainsql import URL, Connection, Engine
+    from tests.servers import RawConnection
+
+#: Seconds within which everything here must have happened.
+DEADLINE = 20.0
+
+SCHEMA = """
+CREATE TABLE {t} (
+    id INT NOT NULL PRIMARY KEY,
+    code VARCHAR(3) NOT NULL,
+    n INT CHECK (n >= 0),
+    parent INT,
+    day DATE,
+    CONSTRAINT {t}_code UNIQUE (code),
+    CONSTRAINT {t}_parent FOREIGN KEY (parent) REFERENCES {t} (id)
+)
+"""
+ROWS = [{"id": number, "code": code} for number, code in enumerate("abcdefgh", 1)]
+
+
+class Means(NamedTuple):
+    """What a server offers to those who look at sessions."""
+
+    protocol: Literal["postgresql", "mysql"]
+    plain: dict[str, str]  # URL options of a connection that a proxy can read
+    session: str
+    running: str  # what runs in a session, NULL if it idles
+    waiting: str  # how many wait for a lock in a session
+    cancel: str
+    kill: str
+    account: tuple[str, ...]  # may read one column of one table, in one connection
+    no_account: tuple[str, ...]
+
+
+POSTGRESQL = Means(
+    "postgresql",
+    {"sslmode": "disable"},
+    "SELECT pg_backend_pid()",
+    "SELECT CASE state WHEN 'active' THEN query END FROM pg_stat_activity WHERE pid = {session}",
+    "SELECT count(*) FROM pg_locks WHERE pid = {session} AND NOT granted",
+    "SELECT pg_cancel_backend({session})",
+    "SELECT pg_terminate_backend({session})",
+    (
+        "CREATE ROLE {user} LOGIN PASSWORD '{password}' CONNECTION LIMIT 1",
+        "GRANT SELECT (id) ON {t} TO {user}",
+    ),
+    ("DROP OWNED BY {user}", "DROP ROLE {user}"),
+)
+MYSQL = Means(
+    "mysql",
+    {"ssl_disabled": "true"},
+    "SELECT connection_id()",
+    "SELECT info FROM information_schema.processlist WHERE id = {session}",
+    "SELECT count(*) FROM information_schema.innodb_trx"
+    " WHERE trx_mysql_thread_id = {session} AND trx_state = 'LOCK WAIT'",
+    "KILL QUERY {session}",
+    "KILL {session}",
+    (
+        "CREATE USER {user} IDENTIFIED BY '{password}' WITH MAX_USER_CONNECTIONS 1",
+        "GRANT SELECT (id) ON {t} TO {user}",
+    ),
+    ("DROP USER {user}",),
+)
+MEANS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}
+
+
+class Scene:
+    """A table with a few rows, a connection to provoke errors on, and what stands beside it."""
+
+    connection: Connection
+    raw: Any
+    statement: str | None = None
+
+    def __init__(
+        self, engine: Engine, table: str, raw_connect: Callable[[], RawConnection]
+    ) -> None:
+        self.url = engine.url
+        self.kind = engine.name
+        self.table = table
+        self.stack = ExitStack()
+        self._raw_connect = raw_connect
+        self._other: RawConnection | None = None
+        with engine.begin() as connection:
+            connection.execute(self.fill(SCHEMA))
+            connection.execute(self.fill("INSERT INTO {t} (id, code) VALUES (:id, :code)"), ROWS)
+        self.use(engine)
+
+    def use(self, engine: Engine) -> None:
+        """Provoke on a connection of this engine from now on."""
+        self.engine = engine
+        self.connection = self.stack.enter_context(engine.connect())
+        self.raw = self.connection.connection
+
+    def engine_at(self, url: URL, **options: Any) -> Engine:
+        """Make an engine at another place."""
+        engine = create_engine(url, **options)
+        self.stack.callback(engine.dispose)
+        return engine
+
+    def fill(self, sql: str) -> Any:
+        """Put the table's name into a statement."""
+        return sql.replace("{t}", self.table)
+
+    def prepare(self, *statements: str) -> None:
+        """Run statements that must not fail, in the transaction of those that follow."""
+        for sql in statements:
+            self.connection.execute(self.fill(sql))
+
+    def run(self, sql: str, params: Any = None) -> None:
+        """Run the statement that is to fail."""
+        self.statement = self.fill(sql)
+        self.connection.execute(self.statement, params)
+
+    def commit(self) -> None:
+        """Commit, where that is to fail."""
+        self.statement = None
+        self.connection.commit()
+
+    # -- other sessions ------------------------------------------------------------------------
+
+    @property
+    def means(self) -> Means:
+        return MEANS[self.kind]
+
+    @property
+    def session(self) -> Any:
+        """The session that the connection is, as others know it."""
+        return self.connection.scalar(cast("Any", self.means.session))
+
+    def elsewhere(self, *statements: str) -> Any:
+        """Run statements on a raw connection of their own; the first value of the last one."""
+        if self._other is None:
+            self._other = self._raw_connect()
+        cursor = self._other.cursor()
+        for sql in statements:
+            cursor.execute(self.fill(sql))
+        row = cursor.fetchone() if cursor.description else None
+        cursor.close()
+        return row[0] if row else None
+
+    def another(self) -> Scene:
+        """The same scene with another session elsewhere, for a second thread."""
+        twin = copy(self)
+        twin._other = self._raw_connect()
+        return twin
+
+    @contextmanager
+    def beside(self, act: Callable[[], object]) -> Iterator[None]:
+        """Do something in a thread meanwhile; what it raises is raised here."""
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                act()
+            except BaseException as exc:  # noqa: BLE001 - raised again below
+                failures.append(exc)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join(DEADLINE)
+            assert not thread.is_alive(), "what was to happen meanwhile never ended"
+            for failure in failures:
+                raise failure
+
+    def until(self, sql: str, session: Any, reached: Callable[[Any], object]) -> None:
+        """Ask elsewhere until the answer is as it should be.
+
+        MySQL answers afresh about locks only if it was not asked for 0.1 seconds.
+        """
+        deadline = time.monotonic() + DEADLINE
+        while not reached(self.elsewhere(sql.replace("{session}", str(session)))):
+            assert time.monotonic() < deadline, f"never came true: {sql}"
+            time.sleep(0.11)
+
+    def until_running(self, session: Any, words: str) -> None:
+        self.until(self.means.running, session, lambda sql: sql and sql.startswith(words))
+
+    def until_waiting(self, session: Any) -> None:
+        self.until(self.means.waiting, session, bool)
+
+    def until_gone(self, session: Any) -> None:
+        gone = self.means.running.replace(self.means.running.partition(" FROM ")[0], "SELECT 1", 1)
+        self.until(gone, session, lambda there: not there)
+
+    def kill(self, session: Any) -> None:
+        self.elsewhere(self.means.kill.replace("{session}", str(session)))
+        self.until_gone(session)
+
+    # -- other ways ----------------------------------------------------------------------------
+
+    def behind_a_cutter(self, **options: Any) -> Cutter:
+        """Go through a proxy that cuts at a statement."""
+        url, means = self.url, self.means
+        server = (url.host or "127.0.0.1", url.port or 0)
+        cutter = self.stack.enter_context(Cutter(*server, protocol=means.protocol))
+        there = url.set(host=cutter.host, port=cutter.port).update_query_dict(means.plain)
+        self.use(self.engine_at(there, **options))
+        return cutter
+
+    def account(self) -> URL:
+        """A URL of an account that may hardly do anything; it is dropped in the end."""
+        user, password = f"u{secrets.token_hex(4)}", secrets.token_hex(8)
+        named = [sql.replace("{user}", user) for sql in self.means.account]
+        self.elsewhere(*[sql.replace("{password}", password) for sql in named])
+        drops = [sql.replace("{user}", user) for sql in self.means.no_account]
+        self.stack.callback(self.elsewhere, *drops)
+        return self.url.set(username=user, password=password)
+
+    def close(self) -> None:
+        """Let go of everything, the other session's locks first."""
+        if self._other is not None:
+            self._other.rollback()
+        self.stack.close()
