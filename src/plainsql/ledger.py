@@ -40,7 +40,8 @@ class Slot:
     def __init__(self) -> None:
         self.raw: Any = None
         self.state: str = CONNECTING
-        self.born = self.expires = self.released = self.taken = 0.0
+        self.born = self.released = self.taken = 0.0
+        self.expires = FOREVER
         self.epoch = 0
         self.holder: Any = None
 
@@ -146,7 +147,8 @@ class Ledger:
         slot.raw = raw
         slot.state = BUSY
         slot.born = slot.taken = slot.released = now
-        slot.expires = now + lifetime if lifetime >= 0 else FOREVER
+        if lifetime >= 0:
+            slot.expires = min(slot.expires, now + lifetime)
         slot.epoch = self.epoch
         self.opened_count += 1
 
@@ -154,6 +156,7 @@ class Ledger:
         """Note that a busy place lost its connection and opens another one, keeping its place."""
         self._require(slot, BUSY)
         slot.raw = None
+        slot.expires = FOREVER
         slot.state = CONNECTING
         self.closed_count += 1
 
@@ -242,7 +245,7 @@ class Ledger:
         self.epoch += 1
 
     def empty(self) -> list[Slot]:
-        """Give up all idle places, and busy ones when they come back; return the idle ones."""
+        """Give up all idle places, and the others when they come back; return the idle ones."""
         idle, self.idle = self.idle, []
         for slot in idle:
             self._retire(slot, stale=False)
@@ -257,7 +260,7 @@ class Ledger:
 
     def forget(self) -> list[Slot]:
         """Forget all places and waiters, which belong to another process or event loop."""
-        slots = list(self.slots)
+        slots = [*self.slots, *self.drain_stale()]
         self.slots.clear()
         self.idle.clear()
         self.waiters.clear()
@@ -274,5 +277,7 @@ class Ledger:
         return PoolStatus(self)
 
     def _require(self, slot: Slot, state: str) -> None:
-        if slot not in self.slots or slot.state != state:
+        if slot not in self.slots:
+            raise ValueError(f"bug: this place, {slot.state}, is not in the pool's book")
+        if slot.state != state:
             raise ValueError(f"bug: this place is {slot.state} here, not {state}")
