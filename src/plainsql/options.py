@@ -1,6 +1,6 @@
-"""The options of a transaction, in portable names.
+"""The options of a transaction, in portable names, and what is asked of an engine's.
 
-Floor 2: pure; engines and connections hold one of these and replace it whole.
+Floor 2: pure; engines and connections hold one `TransactionOptions` and replace it whole.
 """
 
 from __future__ import annotations
@@ -60,8 +60,40 @@ def _checked(dialect: Dialect, name: str, value: Any) -> Any:
         return None
     if name == "isolation_level":
         return dialect.isolation_level(value)
-    if not isinstance(value, bool):
-        raise ArgumentError(f"{name} must be True, False or None, not {value!r}")
+    require_flags(or_none=True, **{name: value})
     if value:
         dialect.require(name, f"{name}=True")
     return value
+
+
+def require_pool_limits(pool_size: Any, max_overflow: Any) -> None:
+    """Refuse limits that are no whole numbers, or leave no room for a single connection."""
+    for name, number, least in (("pool_size", pool_size, 0), ("max_overflow", max_overflow, -1)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise ArgumentError(f"{name} must be a whole number from {least} on, not {number!r}")
+    if pool_size == max_overflow == 0:
+        raise ArgumentError(
+            "pool_size=0 with max_overflow=0 leaves room for no connection; "
+            "max_overflow=-1 sets no limit"
+        )
+
+
+def require_number(name: str, number: Any, least: float) -> None:
+    """Refuse what is not a number from `least` on; NaN is none."""
+    if not isinstance(number, int | float) or isinstance(number, bool) or not number >= least:
+        raise ArgumentError(f"{name} must be a number from {least} on, not {number!r}")
+
+
+def require_flags(*, or_none: bool = False, **flags: Any) -> None:
+    """Refuse what is neither True nor False, nor None where it has a meaning."""
+    possible = "True, False or None" if or_none else "True or False"
+    for name, flag in flags.items():
+        if not isinstance(flag, bool) and not (or_none and flag is None):
+            raise ArgumentError(f"{name} must be {possible}, not {flag!r}")
+
+
+def require_callables(**functions: Any) -> None:
+    """Refuse what can not be called; None is nothing to call."""
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise ArgumentError(f"{name} must be callable, not {function!r}")

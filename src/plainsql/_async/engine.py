@@ -5,6 +5,7 @@ Floor 3, source of the sync twin.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,18 @@ from plainsql._async.link import AsyncOpener
 from plainsql._async.pool import AsyncNullPool, AsyncQueuePool
 from plainsql.concurrency import Opening
 from plainsql.errors import ArgumentError
-from plainsql.options import TransactionOptions
+from plainsql.options import (
+    TransactionOptions,
+    require_callables,
+    require_flags,
+    require_number,
+    require_pool_limits,
+)
 from plainsql.registry import load_dialect
 from plainsql.url import make_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Literal, Self
 
@@ -73,10 +80,17 @@ def create_async_engine(
     url = make_url(url)
     dialect = load_dialect(url.drivername)
     dialect.options(url)
-    _require_number("pool_size", pool_size, 0)
-    _require_number("max_overflow", max_overflow, -1)
-    _require_number("pool_timeout", pool_timeout, 0)
-    _require_number("connect_timeout", connect_timeout, 0)
+    make_pool = _pool_class(poolclass)
+    options = TransactionOptions(dialect).merged(dialect, {"isolation_level": isolation_level})
+    require_pool_limits(pool_size, max_overflow)
+    require_number("pool_timeout", pool_timeout, 0)
+    require_number("pool_recycle", pool_recycle, -1)
+    require_number("connect_timeout", connect_timeout, 0.001)
+    require_flags(echo=echo, strict_parameters=strict_parameters)
+    require_flags(or_none=True, pool_pre_ping=pool_pre_ping, hide_parameters=hide_parameters)
+    require_callables(creator=creator, on_connect=on_connect)
+    if not isinstance(connect_args, Mapping | None):
+        raise ArgumentError(f"connect_args must be a mapping, not {type(connect_args).__name__}")
     opener = AsyncOpener(
         dialect,
         url,
@@ -85,7 +99,7 @@ def create_async_engine(
         creator=creator,
         on_connect=on_connect,
     )
-    pool = _pool_class(poolclass)(
+    pool = make_pool(
         opener,
         size=pool_size,
         max_overflow=max_overflow,
@@ -93,7 +107,6 @@ def create_async_engine(
         recycle=pool_recycle,
         pre_ping=pool_pre_ping,
     )
-    options = TransactionOptions(dialect).merged(dialect, {"isolation_level": isolation_level})
     return AsyncEngine(
         url,
         dialect,
@@ -103,11 +116,6 @@ def create_async_engine(
         show_parameters=hide_parameters is False,
         strict=strict_parameters,
     )
-
-
-def _require_number(name: str, number: Any, least: int) -> None:
-    if not isinstance(number, int | float) or isinstance(number, bool) or number < least:
-        raise ArgumentError(f"{name} must be a number from {least} on, not {number!r}")
 
 
 def _pool_class(poolclass: Any) -> type[AsyncQueuePool]:
