@@ -362,12 +362,11 @@ async def test_streaming_options_name_stream(engine_async: AsyncEngine, option: 
 async def test_compile_shows_what_is_sent(make_engine_async: Callable[..., Any]) -> None:
     engine = make_engine_async()
     compiled = text("SELECT :a, ':b', :c, :a").compile(engine.name)
-    assert compiled.names == ("a", "c", "a")
+    assert tuple(dict.fromkeys(compiled.names)) == ("a", "c")
     async with engine.connect() as connection:
-        sql = str(compiled)
         values = compiled.bind({"a": 1, "c": "x"})
-        assert values == (1, "x", 1)
-        assert (await connection.exec_driver_sql(sql, values)).one()[1] == ":b"
+        row = (await connection.exec_driver_sql(str(compiled), values)).one()
+    assert tuple(row) == (1, ":b", "x", 1)
 
 
 # -- streams ------------------------------------------------------------------------------------

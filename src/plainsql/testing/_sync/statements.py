@@ -363,12 +363,11 @@ def test_streaming_options_name_stream(engine: Engine, option: str) -> None:
 def test_compile_shows_what_is_sent(make_engine: Callable[..., Any]) -> None:
     engine = make_engine()
     compiled = text("SELECT :a, ':b', :c, :a").compile(engine.name)
-    assert compiled.names == ("a", "c", "a")
+    assert tuple(dict.fromkeys(compiled.names)) == ("a", "c")
     with engine.connect() as connection:
-        sql = str(compiled)
         values = compiled.bind({"a": 1, "c": "x"})
-        assert values == (1, "x", 1)
-        assert (connection.exec_driver_sql(sql, values)).one()[1] == ":b"
+        row = (connection.exec_driver_sql(str(compiled), values)).one()
+    assert tuple(row) == (1, ":b", "x", 1)
 
 
 # -- streams ------------------------------------------------------------------------------------
