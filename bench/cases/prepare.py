@@ -80,9 +80,9 @@ def _plainsql(bench: Bench, *, fresh: bool) -> Run:
     def run(times: int) -> Any:
         for _ in range(times):
             statement: Any = text(f"{SQL} -- {next(numbers)}") if fresh else known
-            key = statement if statement.__class__ is str else getattr(statement, "_key", None)
-            compiled = cache.get(key)
-            if compiled is None:
+            try:
+                compiled = cache.entries[statement._key]  # noqa: SLF001
+            except KeyError:
                 compiled = cache.compile(statement)
             values = compiled.bind(PARAMS)
         return compiled.sql, values

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from .errors import ArgumentError, MultipleResultsFound, NoResultFound, ResultError
 from .row import Keys, RowMapping, position, row_class
@@ -91,28 +91,33 @@ def pick(cls: type[Row], indexes: tuple[int, ...] | None) -> Callable[[Raw], Row
 def only(units: Iterator[T]) -> T:
     """Return the only one of `units`; raise if there is none or a second one."""
     for unit in units:
-        _refuse_second(units)
+        for _ in units:
+            raise _too_many()
         return unit
-    raise NoResultFound(
-        "no row was found where one is required; "
-        "one_or_none() or scalar_one_or_none() give None instead"
-    )
+    raise _none()
 
 
 def only_or_none(units: Iterator[T]) -> T | None:
     """Return the only one of `units` or None; raise if there is a second one."""
     for unit in units:
-        _refuse_second(units)
+        for _ in units:
+            raise _too_many()
         return unit
     return None
 
 
-def _refuse_second(units: Iterator[object]) -> None:
-    for _ in units:
-        raise MultipleResultsFound(
-            "more than one row was found where at most one is expected; "
-            "first() or scalar() take the first, all() takes every row"
-        )
+def _none() -> NoResultFound:
+    return NoResultFound(
+        "no row was found where one is required; "
+        "one_or_none() or scalar_one_or_none() give None instead"
+    )
+
+
+def _too_many() -> MultipleResultsFound:
+    return MultipleResultsFound(
+        "more than one row was found where at most one is expected; "
+        "first() or scalar() take the first, all() takes every row"
+    )
 
 
 def batch_size(size: int) -> int:
@@ -122,33 +127,49 @@ def batch_size(size: int) -> int:
     return size
 
 
-class _Fetch(Generic[T]):
-    """The fetch methods.  A Result has its own rows; a view has `_home`, the Result it shows."""
+class _View(NamedTuple):
+    """How the rows are shown: what makes one of a raw row, columns, filter, rows at a time."""
 
-    __slots__ = ("_batch", "_home", "_indexes", "_row_class", "_rows", "_unique", "_unit")
+    unit: Callable[[Raw], Any] | None = None
+    indexes: tuple[int, ...] | None = None
+    unique: Distinct | None = None
+    batch: int = 1
+
+    def afresh(self) -> _View:
+        """Return the same view with nothing seen yet by its filter."""
+        return self if self.unique is None else self._replace(unique=self.unique.afresh())
+
+
+_PLAIN = _View()
+
+
+class _Fetch(Generic[T]):
+    """The fetch methods, of a Result with rows of its own and of views on one."""
+
+    __slots__ = ("_row_class", "_view")
 
     _wrap: ClassVar[type[RowMapping] | None] = None
 
-    _home: Result[Any] | None
-    _rows: Iterator[Raw] | None
+    if TYPE_CHECKING:
+
+        @property
+        def _rows(self) -> Iterator[Raw] | None: ...
+
     _row_class: type[Row] | None
-    _indexes: tuple[int, ...] | None
-    _unit: Callable[[Raw], Any] | None
-    _unique: Distinct | None
-    _batch: int
+    _view: _View
 
     def _left(self) -> Iterator[T]:
         """Return what was not fetched yet, lazily, or raise."""
-        rows = self._rows if self._home is None else self._home._rows
-        unit = self._unit
+        rows, view = self._rows, self._view
+        unit = view.unit or self._row_class
         if rows is None or unit is None:
             raise self._refusal()
-        if self._unique is None and self._wrap is None:
+        if view.unique is None and self._wrap is None:
             return map(unit, rows)
-        return shaped(rows, unit, self._unique, self._wrap)
+        return shaped(rows, unit, view.unique, self._wrap)
 
     def _refusal(self) -> ResultError:
-        if self._unit is None:
+        if self._row_class is None:
             return ResultError(
                 "this result has no rows: the statement returned none; "
                 "rowcount tells how many it changed, RETURNING returns them where the database can"
@@ -186,16 +207,16 @@ class _Fetch(Generic[T]):
 
     def fetchmany(self, size: int | None = None) -> list[T]:
         """Return the next `size` rows or what is left; by default what `yield_per` said, or 1."""
-        return list(islice(self._left(), self._batch if size is None else batch_size(size)))
+        return list(islice(self._left(), self._view.batch if size is None else batch_size(size)))
 
     def partitions(self, size: int | None = None) -> Iterator[list[T]]:
         """Iterate over lists of `size` rows; by default what `yield_per` said, or 1."""
-        size = self._batch if size is None else batch_size(size)
+        size = self._view.batch if size is None else batch_size(size)
         return iter(lambda: list(islice(self._left(), size)), [])
 
     def yield_per(self, num: int) -> Self:
         """Let `partitions` and `fetchmany` give `num` rows at a time; all are in memory already."""
-        self._batch = batch_size(num)
+        self._view = self._view._replace(batch=batch_size(num))
         return self
 
     def unique(self, strategy: Strategy | None = None) -> Self:
@@ -203,19 +224,17 @@ class _Fetch(Generic[T]):
 
         `strategy` takes a row (or a value, of a ScalarResult) and returns what must differ.
         """
-        self._unique = Distinct(strategy)
+        self._view = self._view._replace(unique=Distinct(strategy))
         return self
 
     def close(self) -> None:
         """Drop the rows that are left; fetching then raises ResultError."""
-        home = self if self._home is None else self._home
-        home._rows = None
+        raise NotImplementedError
 
     @property
     def closed(self) -> bool:
         """Whether the result was closed."""
-        home = self if self._home is None else self._home
-        return home._rows is None
+        return self._rows is None
 
     def __iter__(self) -> Iterator[T]:
         return self._left()
@@ -255,14 +274,10 @@ class _Rows(_Fetch[T]):
         """
         cls = self._columns()
         at = [position(cls, key) for key in keys]
-        if self._indexes is not None:
-            self._indexes = tuple([self._indexes[i] for i in at])
-        else:
-            self._indexes = tuple(at)
-        self._row_class = row_class(tuple([cls._fields[i] for i in at]))
-        self._unit = pick(self._row_class, self._indexes)
-        if self._unique is not None:
-            self._unique = self._unique.afresh()
+        before = self._view.indexes
+        indexes = tuple(at if before is None else [before[i] for i in at])
+        self._row_class = cls = row_class(tuple([cls._fields[i] for i in at]))
+        self._view = self._view.afresh()._replace(unit=pick(cls, indexes), indexes=indexes)
         return self
 
     def _columns(self) -> type[Row]:
@@ -279,7 +294,9 @@ class Result(_Rows[R]):
     connection is released.  `first()`, `one()` and the scalar methods close the result.
     """
 
-    __slots__ = ("lastrowid", "rowcount")
+    __slots__ = ("_rows", "lastrowid", "rowcount")
+
+    _rows: Iterator[Raw] | None
 
     def __init__(
         self,
@@ -288,24 +305,27 @@ class Result(_Rows[R]):
         rowcount: int,
         lastrowid: Any = None,
     ) -> None:
-        self._home = None
         self._rows = iter(rows or ())
         self._row_class = row_class
-        self._indexes = None
-        self._unit = row_class
-        self._unique = None
-        self._batch = 1
+        self._view = _PLAIN
         self.rowcount = rowcount
         self.lastrowid = lastrowid
 
     def one(self) -> R:
         """Return the only row and close the result; raise if there is none or a second one."""
-        rows, unit = self._rows, self._unit
-        if rows is None or unit is None or self._unique is not None:
+        rows, cls = self._rows, self._row_class
+        if rows is None or cls is None or self._view is not _PLAIN:
             return super().one()
         self._rows = None
-        row: R = only(map(unit, rows))
-        return row
+        for raw in rows:
+            for _ in rows:
+                raise _too_many()
+            return cls(raw)  # type: ignore[return-value]
+        raise _none()
+
+    def close(self) -> None:
+        """Drop the rows that are left; fetching then raises ResultError."""
+        self._rows = None
 
     @property
     def returns_rows(self) -> bool:
@@ -333,7 +353,7 @@ class Result(_Rows[R]):
     def _values(self) -> Iterator[Any]:
         """Return the first column of what is left; plainly where nothing was asked before."""
         cls, rows = self._row_class, self._rows
-        plain = self._indexes is None and self._unique is None
+        plain = self._view is _PLAIN
         if plain and rows is not None and cls is not None and cls._fields:
             return map(_FIRST_COLUMN, rows)
         return self.scalars()._left()
@@ -341,7 +361,8 @@ class Result(_Rows[R]):
     def scalars(self, index: int | str = 0) -> ScalarResult[Any]:
         """Return a view that gives one column's values instead of rows."""
         at = position(self._columns(), index)
-        return ScalarResult(self, at if self._indexes is None else self._indexes[at])
+        indexes = self._view.indexes
+        return ScalarResult(self, at if indexes is None else indexes[at])
 
     def mappings(self) -> MappingResult:
         """Return a view that gives each row as a mapping from column name to value."""
@@ -358,19 +379,36 @@ class Result(_Rows[R]):
         return f"<Result: {state}columns {', '.join(map(repr, self._row_class._fields))}>"
 
 
-class ScalarResult(_Fetch[T]):
+class _OnResult(_Fetch[T]):
+    """A view on a Result: what it gives out is taken from the Result's rows."""
+
+    __slots__ = ("_home",)
+
+    def __init__(self, home: Result[Any], view: _View) -> None:
+        self._home = home
+        self._row_class = home._columns()
+        self._view = view
+
+    @property
+    def _rows(self) -> Iterator[Raw] | None:
+        return self._home._rows
+
+    def close(self) -> None:
+        """Drop the rows that are left; fetching then raises ResultError."""
+        self._home.close()
+
+
+class ScalarResult(_OnResult[T]):
     """One column of a Result, value by value; made by `Result.scalars`."""
 
     __slots__ = ()
 
     def __init__(self, home: Result[Any], index: int) -> None:
-        self._home = home
-        self._unit = _FIRST_COLUMN if index == 0 else itemgetter(index)
-        self._unique = None if home._unique is None else home._unique.afresh()
-        self._batch = home._batch
+        unit = _FIRST_COLUMN if index == 0 else itemgetter(index)
+        super().__init__(home, home._view.afresh()._replace(unit=unit))
 
 
-class MappingResult(_Rows[RowMapping]):
+class MappingResult(_OnResult[RowMapping], _Rows[RowMapping]):
     """A Result whose rows are mappings; made by `Result.mappings`."""
 
     __slots__ = ()
@@ -378,9 +416,4 @@ class MappingResult(_Rows[RowMapping]):
     _wrap = RowMapping
 
     def __init__(self, home: Result[Any]) -> None:
-        self._home = home
-        self._row_class = home._columns()
-        self._indexes = home._indexes
-        self._unit = home._unit
-        self._unique = None if home._unique is None else home._unique.afresh()
-        self._batch = home._batch
+        super().__init__(home, home._view.afresh())

@@ -123,14 +123,15 @@ class Examined:
 
     `verb` is the first keyword.  `control`: it would begin or end the transaction.  `refusal`:
     why the database would silently ignore it inside a transaction.  `special` is true where the
-    connection must look closer.  `columns` and `row_class` are those of the last result.
+    connection must look closer, `simple` where it need not and no list is to be expanded.  `shape`
+    is the last result's: its columns and its class of rows, in one tuple, for threads share this.
     """
 
     __slots__ = (
-        "columns",
         "control",
         "refusal",
-        "row_class",
+        "shape",
+        "simple",
         "special",
         "sql",
         "statement",
@@ -141,14 +142,14 @@ class Examined:
 
     def __init__(self, statement: str, verb: str, dialect: Dialect) -> None:
         self.statement = self.sql = statement
-        self.row_class: type[Row] | None = None
-        self.columns: Any = None
+        self.shape: tuple[Any, type[Row] | None] = (None, None)
         self.verb = verb
         plain = verb in PLAIN_VERBS
         self.control = verb in CONTROL_VERBS and not ROLLBACK_TO.match(self.statement)
         self.refusal = None if plain else dialect.refuse(verb, self.statement)
         commits = not plain and "implicit_commit" in dialect.capabilities
         self.special = bool(self.control or self.refusal or commits)
+        self.simple = not self.special
 
 
 class Compiled(Examined):
@@ -188,6 +189,7 @@ class Compiled(Examined):
             for name in dict.fromkeys(p.name for p in found.parameters)
             if any(p.name == name and self._expands(p) for p in found.parameters)
         )
+        self.simple = not (self.special or self.lists)
         # A list goes as one array where the dialect can, and the name only stands after IN.
         arrays = tuple(
             name
@@ -223,7 +225,8 @@ class Compiled(Examined):
         if self._checked:
             params = self._complete(params)
         try:
-            values = self._get(params)
+            get = self._get
+            values = (params[self.names[0]],) if get is None else get(params)
         except KeyError:
             raise self._missing(params) from None
         for value in values:
@@ -373,13 +376,11 @@ def _quoted(names: Iterable[Any]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Return what takes the values from a mapping as a tuple; None for one name, see `bind`."""
     if not names:
         return lambda _params: ()
-    if len(names) == 1:
-        name = names[0]
-        return lambda params: (params[name],)
-    return itemgetter(*names)
+    return itemgetter(*names) if len(names) > 1 else None
 
 
 def _mark(style: str, name: str, number: int) -> str:
@@ -425,22 +426,21 @@ class StatementCache:
     """Compiled statements of one dialect and lexer mode; a dict, evicted on a miss only.
 
     Holds at most 512 texts and 8 Mi characters; a text over 64 Ki characters is not kept.
-    `get` is a plain dict's, so that a hit costs no call of ours.
+    `entries` is a plain dict, for others to read only, so that a hit costs no call.
     """
 
-    __slots__ = ("_characters", "_dialect", "_entries", "_lock", "_rules", "get", "nothing")
+    __slots__ = ("_characters", "_dialect", "_lock", "_rules", "entries", "nothing")
 
     def __init__(self, dialect: Dialect, rules: LexicalRules) -> None:
         self._dialect = dialect
         self._rules = rules
         self._lock = threading.Lock()
-        self._entries: dict[Any, Compiled] = {}
+        self.entries: dict[Any, Compiled] = {}
         self._characters = 0
-        self.get: Callable[[Any], Compiled | None] = self._entries.get
         self.nothing = Examined("", "", dialect)
 
     def compile(self, statement: str | TextClause) -> Compiled:
-        """Compile a statement that `get` did not find, and keep it."""
+        """Compile a statement that `entries` does not have, and keep it."""
         if isinstance(statement, str):
             clause = TextClause(statement)
         elif isinstance(statement, TextClause):
@@ -454,7 +454,7 @@ class StatementCache:
         if size > CACHED_TEXT:
             return compiled
         with self._lock:
-            entries = self._entries
+            entries = self.entries
             while entries and (
                 len(entries) >= CACHE_ENTRIES or self._characters + size > CACHE_CHARACTERS
             ):

@@ -16,7 +16,7 @@ from plainsql.concurrency import Opening, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result
 from plainsql.row import row_class
-from plainsql.statement import is_mapping
+from plainsql.statement import TextClause, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from plainsql._async.engine import AsyncEngine
     from plainsql._async.link import AsyncLink
-    from plainsql.statement import Compiled, Examined, TextClause
+    from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 
@@ -66,24 +66,31 @@ class AsyncConnection(AsyncTransacting):
         link = self._link
         if link is None:
             link = await self._take_link()
-        key = statement if statement.__class__ is str else getattr(statement, "_key", None)
-        compiled = link.find(key)
-        if compiled is None:
+        if statement.__class__ is TextClause:
+            key = statement._key
+        else:
+            key = statement if statement.__class__ is str else None
+        try:
+            compiled = link.compiled[key]
+        except KeyError:
             compiled = link.statements.compile(statement)
         if params is None:
             params = NOTHING
         elif params.__class__ is not dict and not is_mapping(params):
             return await self._execute_many(compiled, params)
-        if compiled.lists:
-            sql, values = compiled.expand(params)  # type: ignore[arg-type]
-        else:
-            sql = compiled.sql
+        if compiled.simple and self._ready:
             values = compiled.bind(params)  # type: ignore[arg-type]
-        if self._strict:
-            compiled.refuse_surplus(params)  # type: ignore[arg-type]
-        if compiled.special or not self._ready:
-            await self._make_ready(compiled)
+            return await self._run(link, compiled, compiled.sql, values)
+        sql, values = await self._prepare(compiled, params)  # type: ignore[arg-type]
         return await self._run(link, compiled, sql, values)
+
+    async def _prepare(self, compiled: Compiled, params: Mapping[str, Any]) -> tuple[str, Any]:
+        """Bind the parameters; if they are right, see that the statement may be sent."""
+        if self._strict:
+            compiled.refuse_surplus(params)
+        bound = compiled.expand(params) if compiled.lists else (compiled.sql, compiled.bind(params))
+        await self._make_ready(compiled)
+        return bound
 
     async def _run(self, link: AsyncLink, compiled: Examined, sql: str, values: Any) -> Result[Any]:
         """Send one statement and bring its rows up."""
@@ -104,13 +111,12 @@ class AsyncConnection(AsyncTransacting):
             raise error from exc
         if compiled.special:
             self._after_special(compiled)
-        self._nesting.worked = True
         if columns is None:
             return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
-        cls = compiled.row_class
-        if cls is None or columns != compiled.columns:
-            cls = compiled.row_class = row_class(link.dialect.column_names(columns))
-            compiled.columns = columns
+        known, cls = compiled.shape
+        if columns != known:
+            cls = row_class(link.dialect.column_names(columns))
+            compiled.shape = columns, cls
         return Result(cls, rows, cursor.rowcount)
 
     async def scalar(
@@ -174,7 +180,7 @@ class AsyncConnection(AsyncTransacting):
             raise ArgumentError(f"batch must be a whole number of rows from 1 on, not {batch!r}")
         link = self._link or await self._take_link()
         key = statement if isinstance(statement, str) else getattr(statement, "_key", None)
-        compiled = link.find(key) or link.statements.compile(statement)
+        compiled = link.compiled.get(key) or link.statements.compile(statement)
         if params is not None and not is_mapping(params):
             raise ParameterError("stream() takes one mapping of parameters, not several")
         if self._strict:
@@ -188,7 +194,6 @@ class AsyncConnection(AsyncTransacting):
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
         await stream._open(sql, values)
-        self._nesting.worked = True
         return stream
 
     async def _execute_many(self, compiled: Compiled, params: Any) -> Result[Any]:
@@ -257,7 +262,6 @@ class AsyncConnection(AsyncTransacting):
             raise error from exc
         if compiled.special:
             self._after_special(compiled)
-        self._nesting.worked = True
         return Result(None, None, total)
 
     # -- the connection itself -----------------------------------------------------------------

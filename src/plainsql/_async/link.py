@@ -28,11 +28,11 @@ class AsyncLink:
     """
 
     __slots__ = (
-        "columns", "cursor", "dialect", "find", "own", "own_cursor", "poll", "raw",
+        "columns", "compiled", "cursor", "dialect", "own", "own_cursor", "poll", "raw",
         "statements", "touched",
     )  # fmt: skip
 
-    find: Callable[[Any], Compiled | None]
+    compiled: Mapping[Any, Compiled]
 
     def __init__(
         self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]
@@ -47,7 +47,7 @@ class AsyncLink:
         if rules not in caches:
             caches[rules] = StatementCache(dialect, rules)
         self.statements = caches[rules]
-        self.find = self.statements.get
+        self.compiled = self.statements.entries
         self.touched = False
         self.poll = _poller(dialect.fileno(self.own))
 

@@ -77,13 +77,15 @@ class AsyncTransacting:
                 "the transaction of this `with` block has ended; leave the block first"
             )
         if self._autocommit:
-            self._ready = True
+            self._ready = not self._strict
             return
         if not nesting.scopes:
             nesting.scopes.append(Scope(None))
-        if not nesting.open:
+        if nesting.open:
+            nesting.worked = True
+        else:
             await self._begin()
-        self._ready = True
+        self._ready = not self._strict
 
     def _check_special(self, compiled: Examined) -> None:
         if compiled.control:
@@ -376,7 +378,7 @@ class AsyncTransacting:
         nesting.heal()
         await self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)
-        self._ready = True
+        self._ready = not self._strict
 
     async def _abandon_scope(self, scope: AsyncTransaction, exc: BaseException) -> None:
         """Roll back because `exc` leaves the block; a failure is noted on it, never raised."""
