@@ -1,0 +1,3 @@
+"""What every dialect must pass, sync."""
+
+from plainsql.testing.conformance import *  # noqa: F403

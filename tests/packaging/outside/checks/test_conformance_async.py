@@ -1,0 +1,3 @@
+"""What every dialect must pass, async."""
+
+from plainsql.testing.aio import *  # noqa: F403
