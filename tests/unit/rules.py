@@ -1,37 +1,26 @@
-"""The lexical rules that the unit tests read by, one set for each mode of a server."""
+"""The lexical rules that the unit tests read by: the dialects' own, one set for each mode."""
 
 from __future__ import annotations
 
 from plainsql.lexing import LexicalRules
+from plainsql_mysql.dialect import ANSI_QUOTES as MYSQL_ANSI_QUOTES
+from plainsql_mysql.dialect import LEXICAL as MYSQL
+from plainsql_mysql.dialect import MODES
+from plainsql_postgresql.dialect import BACKSLASHES as POSTGRESQL_OLD_STRINGS
+from plainsql_postgresql.dialect import LEXICAL as POSTGRESQL
+from plainsql_sqlite.dialect import LEXICAL as SQLITE
+
+__all__ = [
+    "MYSQL",
+    "MYSQL_ANSI_QUOTES",
+    "MYSQL_NO_BACKSLASH_ESCAPES",
+    "POSTGRESQL",
+    "POSTGRESQL_OLD_STRINGS",
+    "SERVERS",
+    "SQLITE",
+    "STANDARD",
+]
 
 STANDARD = LexicalRules()
-
-POSTGRESQL = LexicalRules(
-    escape_prefix="E",
-    string_continuation=True,
-    dollar_quotes=True,
-    nested_comments=True,
-    comment_line_ends="\r\n",
-    native=r"\$\d+",
-    psql_variables=True,
-)
-POSTGRESQL_OLD_STRINGS = POSTGRESQL.replace(backslash_escapes=True)
-
-MYSQL = LexicalRules(
-    strings="'\"",
-    backslash_escapes=True,
-    identifiers=(("`", "`"),),
-    hash_comments=True,
-    dash_needs_space=True,
-    executable_comments=("/*!", "/*M!"),
-)
-MYSQL_ANSI_QUOTES = MYSQL.replace(strings="'", identifiers=(("`", "`"), ('"', '"')))
-MYSQL_NO_BACKSLASH_ESCAPES = MYSQL.replace(backslash_escapes=False)
-
-SQLITE = LexicalRules(
-    identifiers=(('"', '"'), ("`", "`"), ("[", "]")),
-    open_comment_at_end=True,
-    native=r"\?\d*|[@$#][A-Za-z_][A-Za-z0-9_]*|:\d+",
-)
-
+MYSQL_NO_BACKSLASH_ESCAPES = MODES[False, True]
 SERVERS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "sqlite": SQLITE}
