@@ -62,14 +62,14 @@ def main(*, check: bool) -> int:
         files = {path.name for path in source.glob("*.py")}
         for name in sorted(files):
             header = HEADER.format((source / name).relative_to(ROOT))
-            wanted = header + convert((source / name).read_text(), used)
+            wanted = (header + convert((source / name).read_bytes().decode(), used)).encode()
             path = target / name
-            if path.exists() and path.read_text() == wanted:
+            if path.exists() and path.read_bytes() == wanted:
                 continue
             problems.append(f"stale: {path.relative_to(ROOT)}")
             if not check:
                 path.parent.mkdir(exist_ok=True)
-                path.write_text(wanted)
+                path.write_bytes(wanted)
         for path in target.glob("*.py"):
             if path.name not in files:
                 problems.append(f"no source: {path.relative_to(ROOT)}")
