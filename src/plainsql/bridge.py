@@ -26,10 +26,18 @@ class Worker:
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        threading.Thread(target=self._work, name="plainsql-bridge", daemon=True).start()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, name="plainsql-bridge", daemon=True)
+        self._thread.start()
 
     async def run(self, call: Callable[[], Any]) -> Any:
-        """Run `call` in the thread; a cancelled await does not stop it."""
+        """Run `call` in the thread; a cancelled await does not stop it.
+
+        After the thread's end it runs here: the driver says that the connection is closed.
+        """
+        if self._stopped:
+            await asyncio.to_thread(self._thread.join)
+            return call()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         self._jobs.put((call, future, loop))
@@ -37,6 +45,7 @@ class Worker:
 
     def stop(self, call: Callable[[], Any] | None = None) -> None:
         """Let the thread end once its jobs, and last of all `call`, have run; does not wait."""
+        self._stopped = True
         if call is not None:
             self._jobs.put((call, None, None))  # type: ignore[arg-type]
         self._jobs.put(None)
