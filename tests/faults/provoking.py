@@ -118,12 +118,7 @@ def deadlock(scene: Scene) -> str:
 
 def canceled(scene: Scene) -> str:
     session = scene.session
-
-    def cancel() -> None:
-        scene.until_running(session, "WITH")
-        scene.elsewhere(scene.means.cancel.replace("{session}", str(session)))
-
-    with scene.beside(cancel):
+    with scene.beside(lambda: scene.cancel(session)):
         scene.run(LONG)
     return "accepted"
 

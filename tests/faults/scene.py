@@ -28,10 +28,11 @@ SCHEMA = """
 CREATE TABLE {t} (
     id INT NOT NULL PRIMARY KEY,
     code VARCHAR(3) NOT NULL,
-    n INT CHECK (n >= 0),
+    n INT,
     parent INT,
     day DATE,
     CONSTRAINT {t}_code UNIQUE (code),
+    CONSTRAINT {t}_n CHECK (n >= 0),
     CONSTRAINT {t}_parent FOREIGN KEY (parent) REFERENCES {t} (id)
 )
 """
@@ -81,6 +82,13 @@ MYSQL = Means(
     ),
     ("DROP USER {user}",),
 )
+#: Nobody elsewhere waits for a lock for ever.
+IMPATIENT = {
+    "sqlite": "PRAGMA busy_timeout = 10000",
+    "postgresql": "SET lock_timeout = '10s'",
+    "mysql": "SET SESSION innodb_lock_wait_timeout = 10",
+    "mariadb": "SET SESSION innodb_lock_wait_timeout = 10",
+}
 MEANS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}
 
 
@@ -151,6 +159,7 @@ class Scene:
         """Run statements on a raw connection of their own; the first value of the last one."""
         if self._other is None:
             self._other = self._raw_connect()
+            statements = (IMPATIENT[self.kind], *statements)
         cursor = self._other.cursor()
         for sql in statements:
             cursor.execute(self.fill(sql))
@@ -159,9 +168,9 @@ class Scene:
         return row[0] if row else None
 
     def another(self) -> Scene:
-        """The same scene with another session elsewhere, for a second thread."""
+        """The same scene with another session elsewhere, for those who watch the first one."""
         twin = copy(self)
-        twin._other = self._raw_connect()
+        twin._other = None
         return twin
 
     @contextmanager
@@ -204,6 +213,11 @@ class Scene:
     def until_gone(self, session: Any) -> None:
         gone = self.means.running.replace(self.means.running.partition(" FROM ")[0], "SELECT 1", 1)
         self.until(gone, session, lambda there: not there)
+
+    def cancel(self, session: Any) -> None:
+        """Cancel the long statement as soon as it runs."""
+        self.until_running(session, "WITH")
+        self.elsewhere(self.means.cancel.replace("{session}", str(session)))
 
     def kill(self, session: Any) -> None:
         self.elsewhere(self.means.kill.replace("{session}", str(session)))
