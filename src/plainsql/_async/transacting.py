@@ -84,7 +84,7 @@ class AsyncTransacting:
         if nesting.open:
             nesting.worked = True
         else:
-            await self._begin()
+            await self._begin(compiled)
         self._ready = not self._strict
 
     def _check_special(self, compiled: Examined) -> None:
@@ -104,21 +104,21 @@ class AsyncTransacting:
             "no other statement before it is closed"
         )
 
-    async def _begin(self) -> None:
+    async def _begin(self, compiled: Examined) -> None:
         for sql in self._options.begin:
-            await self._send(sql, f"{sql} (implicit)")
+            await self._send(sql, f"{sql} (implicit)", compiled)
         self._nesting.open = True
         self._nesting.worked = False
 
-    async def _send(self, sql: str, log: str | None = None) -> None:
-        """Send a statement of our own."""
+    async def _send(self, sql: str, log: str | None = None, before: Examined | None = None) -> None:
+        """Send a statement of our own; an error names the statement `before` which it was sent."""
         link = self._link or await self._take_link()
         if self._echo is not None:
             self._echo.line(log or sql)
         try:
             await link.cursor.execute(sql)
         except BaseException as exc:
-            error = await self._after_error(exc, None)
+            error = await self._after_error(exc, before)
             if error is exc:
                 raise
             raise error from exc
@@ -160,13 +160,17 @@ class AsyncTransacting:
         error = dialect.translate(exc, lost=lost)
         self._describe(error, compiled, values)
         if lost:
-            error.outcome = "unknown" if self._autocommit else "not_applied"
-            error.retryable = not self._autocommit
-            self._lose(str(exc).strip())
-            self._engine._pool.suspect()
+            self._lost(error, str(exc).strip())
         else:
             await self._learn_state(str(exc).strip())
         return error
+
+    def _lost(self, error: errors.DBAPIError, reason: str) -> None:
+        """Give up a connection that is lost; other ones may be, too."""
+        error.outcome = "unknown" if self._autocommit else "not_applied"
+        error.retryable = not self._autocommit
+        self._lose(reason)
+        self._engine._pool.suspect()
 
     def _describe(self, error: errors.DBAPIError, compiled: Examined | None, values: Any) -> None:
         """Add the author's statement; values only where `hide_parameters=False` allows them."""
@@ -327,12 +331,16 @@ class AsyncTransacting:
             if not await link.dialect.rollback_async(link.raw):
                 await link.cursor.execute("ROLLBACK")
         except BaseException as exc:
-            error: BaseException = exc
-            if isinstance(exc, link.dialect.driver_error):
-                error = link.dialect.translate(exc, lost=link.dialect.is_lost(exc, link.own))
-            self._lose(f"the rollback failed: {exc}")
-            if error is exc:
+            reason = f"the rollback failed: {exc}"
+            if not isinstance(exc, link.dialect.driver_error):
+                self._lose(reason)
                 raise
+            lost = link.dialect.is_lost(exc, link.own)
+            error = link.dialect.translate(exc, lost=lost)
+            if lost:
+                self._lost(error, reason)
+            else:
+                self._lose(reason)
             raise error from exc
 
     async def _end(self) -> None:
