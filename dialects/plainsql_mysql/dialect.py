@@ -34,6 +34,7 @@ MODES = {
 }
 
 IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
+YEAR = 31_536_000  # in seconds; PyMySQL takes no longer connect_timeout
 CHARSETS = ("utf8mb4", "utf8mb3", "ascii", "latin1")
 
 
@@ -50,6 +51,16 @@ def _flag(value: str) -> bool:
     return words[value.lower()]
 
 
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= YEAR:
+        raise ValueError("a number of seconds above 0, and below a year, is wanted")
+    return seconds
+
+
 class MySQLDialect(Dialect):
     """`mysql://user:password@host:port/database`; a Unix socket by `?unix_socket=/path`."""
 
@@ -62,9 +73,9 @@ class MySQLDialect(Dialect):
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "unix_socket": str,
         "charset": _charset,
-        "connect_timeout": float,
-        "read_timeout": float,
-        "write_timeout": float,
+        "connect_timeout": _seconds,
+        "read_timeout": _seconds,
+        "write_timeout": _seconds,
         "program_name": str,
         "ssl_ca": str,
         "ssl_cert": str,
@@ -96,10 +107,13 @@ class MySQLDialect(Dialect):
 
     # -- connecting ----------------------------------------------------------------------------
 
-    def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
+    def _arguments(
+        self, url: URL, timeout: float, connect_args: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return PyMySQL's keywords for the time of the handshake."""
         options = self.options(url)
-        limits = {name: options.get(name) for name in ("read_timeout", "write_timeout")}
-        arguments: dict[str, Any] = {
+        limit = min(timeout, options.get("connect_timeout", timeout))
+        return {
             "host": url.host or "localhost",
             "port": url.port or 3306,
             "user": url.username,
@@ -107,22 +121,25 @@ class MySQLDialect(Dialect):
             "database": url.database,
             "charset": "utf8mb4",
             "autocommit": True,
-            "connect_timeout": timeout,
             "client_flag": self._flags,
             "local_infile": False,
             **options,
+            "connect_timeout": limit,
             # The handshake is not under connect_timeout: an accepting, silent server would hang.
-            "read_timeout": limits["read_timeout"] or timeout,
-            "write_timeout": limits["write_timeout"] or timeout,
+            "read_timeout": min(limit, options.get("read_timeout", limit)),
+            "write_timeout": min(limit, options.get("write_timeout", limit)),
             **connect_args,
         }
+
+    def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
+        options = self.options(url)
         try:
-            raw = self._pymysql.connect(**arguments)
+            raw = self._pymysql.connect(**self._arguments(url, timeout, connect_args))
         except RuntimeError as exc:  # a package for the login method is missing
             raise self._pymysql.err.OperationalError(2059, str(exc)) from exc
-        for name, value in limits.items():
+        for name in ("read_timeout", "write_timeout"):
             if name not in connect_args:
-                setattr(raw, f"_{name}", value)
+                setattr(raw, f"_{name}", options.get(name))
         self._read_mode(raw)
         return raw
 
