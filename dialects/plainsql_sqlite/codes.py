@@ -35,6 +35,10 @@ CLASSES: dict[str, type[errors.DBAPIError]] = {
     "2579": errors.UniqueViolation,  # rowid
 }
 
+#: SQLITE_ROW is no error: with a cursor open, sqlite3 raises it over its own reason, which is the
+#: exception's context, why a value could not be bound.
+ROW = "100"
+
 RETRYABLE = frozenset({"517"})
 
 #: Only for code 1.

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql.dialect import Dialect
-from plainsql.errors import ArgumentError
+from plainsql.errors import ArgumentError, DataError, URLError
 from plainsql.lexing import LexicalRules
 from plainsql_sqlite import codes, types
 
@@ -53,8 +53,8 @@ def _flag(value: str) -> str:
 
 
 def _milliseconds(value: str) -> int:
-    if not value.isdecimal():
-        raise ValueError("a whole number of milliseconds is wanted")
+    if not (value.isascii() and value.isdecimal() and float(value) < 1 << 31):
+        raise ValueError("a whole number of milliseconds, below 2147483648, is wanted")
     return int(value)
 
 
@@ -104,6 +104,8 @@ class SQLiteDialect(Dialect):
                     "sqlite:////absolute.db, or sqlite:// for memory"
                 )
         options = super().options(url)
+        if "mode" in options and _file(url) is None:
+            raise URLError("the URL option 'mode' is for files: an in-memory database has none")
         mode = options.get("begin", "deferred")
         # The engine asks for the options first; its transactions begin as they say.
         self._begin = "BEGIN" if mode == "deferred" else f"BEGIN {mode.upper()}"
@@ -111,7 +113,7 @@ class SQLiteDialect(Dialect):
 
     def open_database(self, url: URL) -> Any:
         """Hold an in-memory database open for as long as the engine lives."""
-        if url.database not in (None, "", ":memory:"):
+        if _file(url) is not None:
             return None
         self._memory_name = f"/plainsql-{os.urandom(16).hex()}"
         return self._sqlite3.connect(self._memory_uri(), uri=True, check_same_thread=False)
@@ -122,12 +124,13 @@ class SQLiteDialect(Dialect):
     def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
         del timeout  # there is no network
         options = self.options(url)
-        if url.database in (None, "", ":memory:"):
+        file = _file(url)
+        if file is None:
             target, uri = self._memory_uri(), True
         elif "mode" in options:
-            target, uri = f"{_file_uri(url.database)}?mode={options['mode']}", True
+            target, uri = f"{_file_uri(file)}?mode={options['mode']}", True
         else:
-            target, uri = _path(url.database), False
+            target, uri = _path(file), False
         arguments = {
             "isolation_level": None,
             "check_same_thread": False,
@@ -167,6 +170,13 @@ class SQLiteDialect(Dialect):
         if code == "1":
             return next((cls for pattern, cls in codes.TEXTS if pattern.match(str(exc))), None)
         return codes.CLASSES.get(code) or codes.CLASSES.get(str(int(code) & 255))
+
+    def translate(
+        self, exc: BaseException, *, connecting: bool = False, lost: bool = False
+    ) -> DBAPIError:
+        if self.error_code(exc) == codes.ROW and exc.__context__ is not None:
+            return DataError(f"a value can not be sent: {exc.__context__}")
+        return super().translate(exc, connecting=connecting, lost=lost)
 
     def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
         text = str(exc)
@@ -214,6 +224,11 @@ class SQLiteDialect(Dialect):
             f"SQLite ignores PRAGMA {name} inside a transaction: run it on a connection with "
             f'execution_options(isolation_level="AUTOCOMMIT"){option}'
         )
+
+
+def _file(url: URL) -> str | None:
+    """Return the file's name, or None for a database in memory."""
+    return None if url.database in ("", ":memory:") else url.database
 
 
 def _path(database: str) -> str:
