@@ -194,8 +194,19 @@ def test_a_rollback_that_fails_raises_and_the_connection_is_replaced(scene: Scen
     with pytest.raises(Disconnected) as caught:
         scene.connection.rollback()
     assert isinstance(caught.value.__cause__, scene.engine.dialect.driver_error)
+    assert (caught.value.outcome, caught.value.retryable) == ("not_applied", True)
     assert not scene.connection.in_transaction()
     assert not is_there(scene)
+
+
+def test_a_begin_that_fails_names_the_statement_that_it_was_for(scene: Scene) -> None:
+    scene.connection.rollback()
+    scene.raw.close()
+    with pytest.raises(Disconnected, match=r"\[SQL: SELECT 4711\]") as caught:
+        scene.connection.execute("SELECT 4711")
+    assert caught.value.statement == "SELECT 4711"
+    scene.connection.rollback()
+    assert scene.connection.scalar("SELECT 4711") == 4711
 
 
 def test_a_lost_connection_is_closed_quietly_and_frees_its_place(scene: Scene) -> None:
