@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from plainsql.dialect import PLAIN_VERBS
+from plainsql.dialect import PLAIN_VERBS, Dialect
 from plainsql.errors import ArgumentError, ParameterError
 from plainsql.lexing import scan
+from plainsql.options import require_flags
 from plainsql.registry import dialect_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from plainsql.dialect import Dialect
     from plainsql.lexing import LexicalRules, Parameter, Scan
     from plainsql.row import Row
 
@@ -67,6 +67,11 @@ def bindparam(
     With `type_`, a value that is neither None nor an instance of it is a `ParameterError`.
     `IN :key` expands a list without `expanding=True`; elsewhere it is needed.
     """
+    if not isinstance(key, str):
+        raise ArgumentError(f"bindparam() takes the parameter's name as a str, not {key!r}")
+    if not isinstance(type_, type | None):
+        raise ArgumentError(f"type_ must be a class, not {type_!r}")
+    require_flags(expanding=expanding)
     return BindParameter(key, value, type_, expanding=expanding)
 
 
@@ -87,6 +92,11 @@ class TextClause:
         """Return a copy with more known of its parameters: objects, or names with values."""
         merged = dict(self._binds)
         for bind in binds:
+            if not isinstance(bind, BindParameter):
+                raise ArgumentError(
+                    "bindparams() takes bindparam(…) objects and name=value, "
+                    f"not {type(bind).__name__}"
+                )
             merged[bind.key] = bind
         for name, value in values.items():
             old = merged.get(name)
@@ -102,6 +112,10 @@ class TextClause:
         """
         if isinstance(dialect, str):
             dialect = dialect_class(dialect)()
+        if not isinstance(dialect, Dialect):
+            raise ArgumentError(
+                f"compile() takes a dialect or its name, not {type(dialect).__name__}"
+            )
         return Compiled(self, dialect, dialect.lexical)
 
     def __str__(self) -> str:
@@ -455,6 +469,8 @@ class StatementCache:
             return compiled
         with self._lock:
             entries = self.entries
+            if clause._key in entries:  # noqa: SLF001 - another thread missed it too
+                return entries[clause._key]  # noqa: SLF001 - same file, same idea
             while entries and (
                 len(entries) >= CACHE_ENTRIES or self._characters + size > CACHE_CHARACTERS
             ):

@@ -231,9 +231,9 @@ class Connection(Transacting):
                     "give a mapping, or an iterable of mappings, with the parameters' names as keys"
                 )
             try:
+                rows.append(bind(params))
                 if self._strict:
                     compiled.refuse_surplus(params)
-                rows.append(bind(params))
             except ParameterError as exc:
                 raise ParameterError(f"{exc} (in parameter set {number})") from None
         return rows
