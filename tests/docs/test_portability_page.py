@@ -7,11 +7,13 @@ import re
 from tests.docs.examples import ROOT
 from tests.integration import test_portability
 
+MEASURING = ("test_portability.py", "test_wire.py")
 FACT = re.compile(r"PF-[a-z]+(?:-[a-z]+)*")
 
 
 def test_each_fact_of_the_page_is_measured_by_a_test() -> None:
-    source = (ROOT / "tests" / "integration" / "test_portability.py").read_text("utf-8")
+    folder = ROOT / "tests" / "integration"
+    source = "".join((folder / name).read_text("utf-8") for name in MEASURING)
     parametrized = {f"PF-returning-{verb}" for verb in ("insert", "update", "delete")}
     measured = set(FACT.findall(source)) - {"PF-returning"} | parametrized
     assert set(test_portability.facts()) == measured
