@@ -61,7 +61,7 @@ async def _savepoints(connection: AsyncConnection, insert: str, select: str) -> 
         await connection.begin_nested()
 
 
-async def _failures(connection: AsyncConnection, table: str, insert: Any) -> None:
+async def _failures(connection: AsyncConnection, table: str, insert: str) -> None:
     with pytest.raises(UniqueViolation):
         await connection.execute(insert, {"x": 1, "s": "twice"})
     await connection.rollback()

@@ -62,7 +62,7 @@ def _savepoints(connection: Connection, insert: str, select: str) -> None:
         connection.begin_nested()
 
 
-def _failures(connection: Connection, table: str, insert: Any) -> None:
+def _failures(connection: Connection, table: str, insert: str) -> None:
     with pytest.raises(UniqueViolation):
         connection.execute(insert, {"x": 1, "s": "twice"})
     connection.rollback()
