@@ -24,11 +24,14 @@ LEXICAL = LexicalRules(
     native=r"\?\d*|[@$#][A-Za-z_][A-Za-z0-9_]*|:\d+",
 )
 
-# PRAGMAs that SQLite ignores, or answers with the old value, while a transaction is open.
+# PRAGMAs that SQLite silently ignores, or answers with the old value, while a transaction is open:
+# the first always, the others once it has written or was begun as IMMEDIATE.
+_GAP = r"(?:[\s;]|--[^\n]*+(?:\n|\Z)|/\*(?>.*?\*/))*+"
+_NAME = r"""(?:\w+|"[^"]*"|'[^']*'|`[^`]*`|\[[^]]*\])"""
 IGNORED = re.compile(
-    r"\s*PRAGMA\s+(?:\w+\.)?(foreign_keys|journal_mode|synchronous|auto_vacuum|page_size)"
-    r"\s*(?:=|\()",
-    re.IGNORECASE,
+    rf"{_GAP}PRAGMA{_GAP}(?:{_NAME}{_GAP}\.{_GAP})?"
+    rf"""["'`\[]?(foreign_keys|journal_mode|auto_vacuum|page_size)["'`\]]?{_GAP}[=(]""",
+    re.IGNORECASE | re.DOTALL,
 )
 SYNCHRONOUS = ("off", "normal", "full", "extra")
 JOURNAL_MODES = ("delete", "truncate", "persist", "memory", "wal", "off")
