@@ -85,7 +85,12 @@ class AsyncOpener:
         self._creator = creator
         self._on_connect = on_connect
         self._caches: dict[LexicalRules, StatementCache] = {}
+        self._database: Any = None
         self._database = dialect.open_database(url)
+
+    def __del__(self) -> None:
+        if self._database is not None:
+            self._database.close()
 
     def renew(self) -> None:
         """Let go of what lives as long as the pool: an in-memory database ends."""

@@ -244,8 +244,7 @@ class AsyncQueuePool:
 
     def _hand_back(self, slot: Slot) -> None:
         slot.holder = None
-        if self._forks != concurrency.forks:
-            self._inherited.append(slot)
+        if self._is_inherited(slot):
             return
         with self._mutex:
             waiter = self._ledger.release(slot, time.monotonic())
@@ -255,8 +254,7 @@ class AsyncQueuePool:
     def discard(self, slot: Slot) -> None:
         """Free the place of a doubtful connection, then close it without protocol."""
         link = slot.raw
-        if self._forks != concurrency.forks:
-            self._inherited.append(slot)
+        if self._is_inherited(slot):
             return
         with self._mutex:
             waiter = self._ledger.discard(slot)
@@ -264,6 +262,13 @@ class AsyncQueuePool:
             waiter.wake()
         if link is not None:
             hard_close_async(self._dialect, link.raw)
+
+    def _is_inherited(self, slot: Slot) -> bool:
+        """Tell whether a place was taken in another process or loop; it is left alone."""
+        if self._forks != concurrency.forks:
+            self._inherited.append(slot)
+            return True
+        return slot in self._inherited
 
     def drop(self, slot: Slot) -> None:
         """Take note of a connection whose user forgot it; called while garbage is collected."""
