@@ -203,6 +203,12 @@ class MySQLDialect(Dialect):
     def fileno(self, raw: Any) -> int | None:
         return raw._sock.fileno() if raw.open else None  # noqa: SLF001 - it has no public name
 
+    def abort(self, raw: Any) -> None:
+        if raw._result is not None:  # noqa: SLF001 - as above
+            # or PyMySQL reads on to the end of a stream when that is collected
+            raw._result.unbuffered_active = False  # noqa: SLF001 - as above
+        super().abort(raw)
+
     def finish(self, raw: Any) -> None:
         raw._force_close()  # noqa: SLF001 - close() would speak to the server
 
