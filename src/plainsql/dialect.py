@@ -126,8 +126,9 @@ class Dialect:
 
     #: Sent when a connection idled beyond the window; None: nothing to ask.
     ping_sql: ClassVar[str | None] = "SELECT 1"
-    #: Sent after an error inside a transaction, where only the server's next answer tells
-    #: whether the transaction lives; None where `transaction_state` knows at once.
+    #: Sent after an error inside a transaction, and after the rows of a statement that may commit,
+    #: where only the server's next answer tells whether the transaction lives; None where
+    #: `transaction_state` knows at once.
     probe_sql: ClassVar[str | None] = None
     #: Longest identifier, in bytes of UTF-8 or in characters.
     max_identifier_bytes: ClassVar[int | None] = None

@@ -109,15 +109,18 @@ class AsyncConnection(AsyncTransacting):
             if error is exc:
                 raise
             raise error from exc
-        if compiled.special:
-            self._after_special(compiled)
         if columns is None:
-            return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
-        known, cls = compiled.shape
-        if columns != known:
-            cls = row_class(link.dialect.column_names(columns))
-            compiled.shape = columns, cls
-        return Result(cls, rows, cursor.rowcount)
+            lastrowid = getattr(cursor, "lastrowid", None) or None
+            result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
+        else:
+            known, cls = compiled.shape
+            if columns != known:
+                cls = row_class(link.dialect.column_names(columns))
+                compiled.shape = columns, cls
+            result = Result(cls, rows, cursor.rowcount)
+        if compiled.special:
+            await self._after_special(compiled, had_rows=columns is not None)
+        return result
 
     async def scalar(
         self,
@@ -261,7 +264,7 @@ class AsyncConnection(AsyncTransacting):
                 raise
             raise error from exc
         if compiled.special:
-            self._after_special(compiled)
+            await self._after_special(compiled, had_rows=False)
         return Result(None, None, total)
 
     # -- the connection itself -----------------------------------------------------------------

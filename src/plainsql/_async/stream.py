@@ -180,6 +180,8 @@ class AsyncStream(AsyncFetch["Row"]):
                 await self._guarded(self._cursor.close)
             elif not connection._nesting.in_trouble:
                 await self._run(self._texts[2])
+            if self._compiled.special:
+                await connection._after_special(self._compiled, had_rows=True)
         self._rows = ()
 
     async def __aenter__(self) -> Self:

@@ -6,10 +6,12 @@ say; here it is sent, and what the driver raises is learnt from.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from plainsql import errors
+from plainsql._async.pool import OURS
 from plainsql._async.transaction import AsyncTransaction
 from plainsql.concurrency import Opening
 from plainsql.errors import TransactionStateError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from plainsql.ledger import Slot
     from plainsql.statement import Examined
 
+#: After these it was the server that rolled the transaction back, if it is over.
+COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockTimeout)
 #: What drivers raise while they bind, before anything is sent.
 BINDING_ERRORS = (UnicodeEncodeError, OverflowError, TypeError)
 
@@ -123,22 +127,33 @@ class AsyncTransacting:
                 raise
             raise error from exc
 
-    def _after_special(self, compiled: Examined) -> None:
-        """See whether a statement that succeeded ended the transaction, as DDL on MySQL does."""
+    async def _after_special(self, compiled: Examined, *, had_rows: bool) -> None:
+        """See whether a statement that succeeded ended the transaction, as DDL on MySQL does.
+
+        What came with rows is the state before their end; then the server is asked again.
+        """
         link, nesting = self._link, self._nesting
         if self._autocommit or link is None or not nesting.open:
+            return
+        if had_rows and not await self._probe(link):
             return
         if link.dialect.transaction_state(link.own) != "idle":
             return
         self._ready = False
+        if nesting.ended_by_server(f"{compiled.verb} committed it and dropped its savepoints"):
+            self._tell_commit(f"{compiled.verb} made {link.dialect.name} commit the transaction")
+        else:
+            self._tell_commit(None)
+
+    def _tell_commit(self, what: str | None) -> None:
+        """Log that the server committed by itself; warn if that took other statements with it."""
         if self._echo is not None:
             self._echo.line("COMMIT (implicit, by the server)")
-        if nesting.ended_by_server(f"{compiled.verb} committed it and dropped its savepoints"):
+        if what is not None:
             warnings.warn(
-                f"{compiled.verb} made {link.dialect.name} commit the transaction, "
-                "with the statements before it",
+                f"{what}, with the statements before it",
                 errors.ImplicitCommitWarning,
-                stacklevel=3,
+                stacklevel=_stacklevel(),
             )
 
     async def _after_error(
@@ -162,7 +177,10 @@ class AsyncTransacting:
         if lost:
             self._lost(error, str(exc).strip())
         else:
+            was_open = self._nesting.open
             await self._learn_state(str(exc).strip())
+            if was_open and compiled is not None and compiled.special:
+                self._after_failed_special(error, compiled)
         return error
 
     def _lost(self, error: errors.DBAPIError, reason: str) -> None:
@@ -171,6 +189,15 @@ class AsyncTransacting:
         error.retryable = not self._autocommit
         self._lose(reason)
         self._engine._pool.suspect()
+
+    def _after_failed_special(self, error: errors.DBAPIError, compiled: Examined) -> None:
+        """Tell of DDL that committed and then failed; a collision rolled back instead."""
+        nesting = self._nesting
+        if nesting.open or self._link is None or isinstance(error, COLLISIONS):
+            return
+        name = self._engine.dialect.name
+        what = f"{compiled.verb} failed, but made {name} commit the transaction"
+        self._tell_commit(what if nesting.worked else None)
 
     def _describe(self, error: errors.DBAPIError, compiled: Examined | None, values: Any) -> None:
         """Add the author's statement; values only where `hide_parameters=False` allows them."""
@@ -198,21 +225,31 @@ class AsyncTransacting:
         link, nesting = self._link, self._nesting
         if link is None or not nesting.open:
             return
-        probe = link.dialect.probe_sql
-        if probe is not None and not self._streams:
-            try:
-                if self._echo is not None:
-                    self._echo.line(probe)
-                await link.cursor.execute(probe)
-            except link.dialect.driver_error as exc:
-                self._lose(str(exc))
-                return
+        if not await self._probe(link):
+            return
         state = link.dialect.transaction_state(link.own)
         if state == "failed":
             nesting.fail(reason)
         elif state == "idle":
             nesting.doom(reason)
         self._ready = self._ready and state == "active"
+
+    async def _probe(self, link: AsyncLink) -> bool:
+        """Ask the server where only its next answer tells the state; False if that loses it."""
+        probe = link.dialect.probe_sql
+        if probe is None or self._streams:
+            return True
+        if self._echo is not None:
+            self._echo.line(probe)
+        try:
+            await link.cursor.execute(probe)
+        except link.dialect.driver_error as exc:
+            self._lose(str(exc))
+            return False
+        except BaseException as exc:
+            self._lose(f"interrupted by {type(exc).__name__}")
+            raise
+        return True
 
     def _lose(self, reason: str) -> None:
         """Give up the driver's connection; the transaction, if any, is lost with it."""
@@ -420,3 +457,11 @@ class AsyncTransacting:
         for stream in self._streams:
             stream._forget()
         self._streams.clear()
+
+
+def _stacklevel() -> int:
+    """Return how far above the caller the first frame is that is not plainsql's."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OURS):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -110,15 +110,18 @@ class Connection(Transacting):
             if error is exc:
                 raise
             raise error from exc
-        if compiled.special:
-            self._after_special(compiled)
         if columns is None:
-            return Result(None, None, cursor.rowcount, getattr(cursor, "lastrowid", None) or None)
-        known, cls = compiled.shape
-        if columns != known:
-            cls = row_class(link.dialect.column_names(columns))
-            compiled.shape = columns, cls
-        return Result(cls, rows, cursor.rowcount)
+            lastrowid = getattr(cursor, "lastrowid", None) or None
+            result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
+        else:
+            known, cls = compiled.shape
+            if columns != known:
+                cls = row_class(link.dialect.column_names(columns))
+                compiled.shape = columns, cls
+            result = Result(cls, rows, cursor.rowcount)
+        if compiled.special:
+            self._after_special(compiled, had_rows=columns is not None)
+        return result
 
     def scalar(
         self,
@@ -262,7 +265,7 @@ class Connection(Transacting):
                 raise
             raise error from exc
         if compiled.special:
-            self._after_special(compiled)
+            self._after_special(compiled, had_rows=False)
         return Result(None, None, total)
 
     # -- the connection itself -----------------------------------------------------------------

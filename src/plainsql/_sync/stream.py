@@ -181,6 +181,8 @@ class Stream(Fetch["Row"]):
                 self._guarded(self._cursor.close)
             elif not connection._nesting.in_trouble:
                 self._run(self._texts[2])
+            if self._compiled.special:
+                connection._after_special(self._compiled, had_rows=True)
         self._rows = ()
 
     def __enter__(self) -> Self:
