@@ -449,3 +449,39 @@ def test_a_closed_pool_keeps_no_connection_not_even_one_that_was_reopened_since(
     assert ledger.release(slot, 3.0) is None
     assert ledger.drain_stale() == [slot]
     assert ledger.slots == set()
+
+
+# -- what the machine meets rarely -------------------------------------------------------------
+
+
+def test_an_idle_connection_past_its_lifetime_is_closed_instead_of_given_out() -> None:
+    ledger = Ledger(1, 0)
+    slot = ledger.take(1.0)
+    assert slot is not None
+    ledger.opened(slot, object(), 1.0, 10.0)
+    ledger.release(slot, 2.0)
+
+    assert ledger.take(11.0) is not slot
+    assert ledger.drain_stale() == [slot]
+
+
+def test_a_connection_that_was_being_opened_while_the_pool_was_emptied_is_not_kept() -> None:
+    ledger = Ledger(1, 0)
+    slot = ledger.take(1.0)
+    assert slot is not None
+    ledger.empty()
+    ledger.opened(slot, object(), 2.0, 60.0)
+
+    ledger.release(slot, 3.0)
+    assert ledger.drain_stale() == [slot]
+
+
+def test_a_connection_that_was_opened_anew_since_the_pool_was_emptied_is_kept() -> None:
+    ledger = Ledger(1, 0)
+    slot = busy(ledger, 1.0)
+    ledger.empty()
+    ledger.reopen(slot)
+    ledger.opened(slot, object(), 2.0, 60.0)
+
+    ledger.release(slot, 3.0)
+    assert ledger.idle == [slot]
