@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
-import tracemalloc
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cases.stream import named_sum, raw_sum
 from bench.databases import COLUMNS, COPIES, ROWS, Bench
 from bench.harness import RAW, Case, Cell, Line
+from tests.memory import HAS_RESIDENT, MIB, resident, traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
 SQL = f"SELECT {COLUMNS} FROM {ROWS} CROSS JOIN {COPIES}"
 WARM = f"SELECT {COLUMNS} FROM {ROWS} LIMIT 3000"
 CACHE = f"SELECT count(ratio) FROM {ROWS}"
-STATUS = Path("/proc/self/status")
-RESET = Path("/proc/self/clear_refs")
-MIB = 1 << 20
 
 
 class Memory(Case):
@@ -74,20 +69,9 @@ def _check(total: int, size: int) -> None:
 
 def peak(work: Callable[[], None]) -> float:
     """Bytes of resident memory above what was there before; by tracemalloc where no /proc is."""
-    gc.collect()
-    if not RESET.exists():
-        tracemalloc.start()
+    with resident() if HAS_RESIDENT else traced() as taken:
         work()
-        return tracemalloc.get_traced_memory()[1]
-    RESET.write_text("5", "ascii")  # the high-water mark falls to what is in use
-    before = _high_water()
-    work()
-    return _high_water() - before
-
-
-def _high_water() -> int:
-    line = next(line for line in STATUS.read_text("ascii").splitlines() if "VmHWM" in line)
-    return int(line.split()[1]) * 1024
+    return taken.bytes
 
 
 if __name__ == "__main__":

@@ -1,0 +1,3 @@
+"""Streams of a million rows, async."""
+
+from tests._async.streaming import *  # noqa: F403
