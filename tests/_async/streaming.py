@@ -155,6 +155,33 @@ async def test_a_second_stream_runs_or_is_refused_as_the_page_of_facts_says(
     assert seen == {"first": 100, "second": 100 if answer == "yes" else 0}
 
 
+async def test_a_savepoint_released_beside_a_stream_takes_no_rows_in_silence(
+    engine_async: AsyncEngine,
+) -> None:
+    """They still come, or the stream says that it is closed."""
+    async with engine_async.connect() as connection:
+        savepoint = await connection.begin_nested()
+        stream = await connection.stream(rows(FEW), batch=7)
+        assert len(await stream.fetchmany(7)) == 7
+        await savepoint.commit()
+        if stream.closed:
+            with pytest.raises(ResultError, match="closed"):
+                await stream.all()
+        else:
+            assert len(await stream.all()) == 93
+
+
+async def test_the_rollback_of_a_savepoint_closes_a_stream(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        savepoint = await connection.begin_nested()
+        stream = await connection.stream(rows(FEW), batch=7)
+        assert len(await stream.fetchmany(7)) == 7
+        await savepoint.rollback()
+        with pytest.raises(ResultError, match="closed"):
+            await stream.fetchone()
+        assert await connection.scalar("SELECT 7") == 7
+
+
 async def test_a_session_streams_until_its_transaction_ends(engine_async: AsyncEngine) -> None:
     async with AsyncSession(engine_async) as session:
         async with session.stream(rows(FEW), batch=7) as stream:

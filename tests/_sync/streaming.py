@@ -156,6 +156,33 @@ def test_a_second_stream_runs_or_is_refused_as_the_page_of_facts_says(
     assert seen == {"first": 100, "second": 100 if answer == "yes" else 0}
 
 
+def test_a_savepoint_released_beside_a_stream_takes_no_rows_in_silence(
+    engine: Engine,
+) -> None:
+    """They still come, or the stream says that it is closed."""
+    with engine.connect() as connection:
+        savepoint = connection.begin_nested()
+        stream = connection.stream(rows(FEW), batch=7)
+        assert len(stream.fetchmany(7)) == 7
+        savepoint.commit()
+        if stream.closed:
+            with pytest.raises(ResultError, match="closed"):
+                stream.all()
+        else:
+            assert len(stream.all()) == 93
+
+
+def test_the_rollback_of_a_savepoint_closes_a_stream(engine: Engine) -> None:
+    with engine.connect() as connection:
+        savepoint = connection.begin_nested()
+        stream = connection.stream(rows(FEW), batch=7)
+        assert len(stream.fetchmany(7)) == 7
+        savepoint.rollback()
+        with pytest.raises(ResultError, match="closed"):
+            stream.fetchone()
+        assert connection.scalar("SELECT 7") == 7
+
+
 def test_a_session_streams_until_its_transaction_ends(engine: Engine) -> None:
     with Session(engine) as session:
         with session.stream(rows(FEW), batch=7) as stream:

@@ -404,6 +404,8 @@ class Transacting:
             raise errors.TransactionAborted(
                 f"the savepoint could not be released and was rolled back: {reason}"
             )
+        if "interleaved_streams" not in self._engine.dialect.capabilities:
+            self._close_streams()
         self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)
 
