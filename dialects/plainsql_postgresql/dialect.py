@@ -255,6 +255,9 @@ class PostgreSQLDialect(Dialect):
         await raw.rollback()
         return True
 
+    def rolled_back_to(self, raw: Any) -> None:
+        raw._prepared.clear()  # noqa: SLF001 - what psycopg's own transaction() does
+
     def committed(self, cursor: Any) -> bool:
         return bool(cursor.statusmessage == "COMMIT")
 

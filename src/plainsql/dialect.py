@@ -298,6 +298,9 @@ class Dialect:
         """The awaitable twin of `rollback`."""
         return False
 
+    def rolled_back_to(self, raw: Any) -> None:
+        """Forget, after ROLLBACK TO SAVEPOINT, what the driver learnt since; no I/O."""
+
     def committed(self, cursor: Any) -> bool:
         """Tell whether the COMMIT that `cursor` just ran stored the transaction."""
         return True

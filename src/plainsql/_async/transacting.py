@@ -422,6 +422,8 @@ class AsyncTransacting:
         nesting = self._nesting
         await self._close_streams()
         await self._send(f"ROLLBACK TO SAVEPOINT {scope.name}")
+        if self._link is not None:
+            self._link.dialect.rolled_back_to(self._link.own)
         nesting.heal()
         await self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)

@@ -422,6 +422,8 @@ class Transacting:
         nesting = self._nesting
         self._close_streams()
         self._send(f"ROLLBACK TO SAVEPOINT {scope.name}")
+        if self._link is not None:
+            self._link.dialect.rolled_back_to(self._link.own)
         nesting.heal()
         self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)
