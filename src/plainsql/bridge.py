@@ -106,6 +106,11 @@ class BridgedConnection:
             dialect.abort(raw)
         self._worker.stop(lambda: dialect.finish(raw))
 
+    def finish(self) -> None:
+        """Close at once; nothing runs in the thread any more."""
+        self._worker.stop()
+        self._dialect.finish(self.driver_connection)
+
 
 class BridgedCursor:
     """The awaitable twin of a driver's cursor; a buffered one holds all rows after `execute`."""

@@ -72,8 +72,11 @@ def _third_party(drivername: str, name: str, driver: str) -> type[Dialect]:
             cls = _import(targets[0], wanted)
             if driver in ("", cls.driver_name):
                 return cls
-    known = ", ".join(sorted({*FIRST_PARTY, *found}))
-    raise UnknownDialect(f"no dialect {drivername!r} is installed; installed: {known}")
+    known = sorted({*FIRST_PARTY, *found})
+    hint = f"; write {name!r}" if driver and name in known else ""
+    raise UnknownDialect(
+        f"no dialect {drivername!r} is installed; installed: {', '.join(known)}{hint}"
+    )
 
 
 def _entry_points() -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ Floor 3, source of the sync twin.
 from __future__ import annotations
 
 import select
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from plainsql.concurrency import hard_close_async, run_hook_async
@@ -54,6 +55,14 @@ class AsyncLink:
     def is_idle(self) -> bool:
         """Tell whether no answer is outstanding, after an interrupt; only what is proved."""
         return self.own is self.raw and self.dialect.proves_idle(self.own)
+
+    def finish(self) -> None:
+        """Close without protocol a connection that nobody uses any more; also at exit."""
+        with suppress(OSError, self.dialect.driver_error):
+            if self.own is self.raw:
+                self.dialect.finish(self.own)
+            else:
+                self.raw.finish()
 
 
 def _poller(fd: int | None) -> Callable[[int], Any] | None:

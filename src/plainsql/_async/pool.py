@@ -342,6 +342,15 @@ class AsyncQueuePool:
         with self._mutex:
             return self._ledger.status()
 
+    def __del__(self) -> None:
+        """Close without protocol what nobody disposed of; in a child it is the parent's."""
+        ledger = self.__dict__.get("_ledger")
+        if ledger is None or self._forks != concurrency.forks:
+            return
+        for slot in ledger.forget():
+            if slot.raw is not None:
+                slot.raw.finish()
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.status()!r}>"
 

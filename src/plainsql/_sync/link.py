@@ -7,6 +7,7 @@ Floor 3, the sync twin.
 from __future__ import annotations
 
 import select
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from plainsql.concurrency import hard_close, run_hook
@@ -55,6 +56,14 @@ class Link:
     def is_idle(self) -> bool:
         """Tell whether no answer is outstanding, after an interrupt; only what is proved."""
         return self.own is self.raw and self.dialect.proves_idle(self.own)
+
+    def finish(self) -> None:
+        """Close without protocol a connection that nobody uses any more; also at exit."""
+        with suppress(OSError, self.dialect.driver_error):
+            if self.own is self.raw:
+                self.dialect.finish(self.own)
+            else:
+                self.raw.finish()
 
 
 def _poller(fd: int | None) -> Callable[[int], Any] | None:
