@@ -98,13 +98,30 @@ def test_what_others_call_it_is_answered_with_our_name(wrong: str, right: str) -
     assert dialect_class(right)
 
 
-@pytest.mark.parametrize("name", ["oracle", "postgresql+asyncpg", "mysql+mysqldb", "", "os.path"])
+@pytest.mark.parametrize("name", ["oracle", "oracle+oracledb", "", "os.path"])
 def test_an_unknown_name_is_answered_with_those_installed(name: str, provide: Provide) -> None:
     provide(("third", "thirdparty:Third"))
 
     assert refused(name) == (
         f"no dialect {name!r} is installed; installed: mariadb, mysql, postgresql, sqlite, third"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("sqlite+pysqlite", "sqlite"),
+        ("postgresql+asyncpg", "postgresql"),
+        ("mysql+mysqldb", "mysql"),
+        ("third+fast", "third"),
+    ],
+)
+def test_a_driver_that_is_not_there_is_answered_with_the_name_that_works(
+    url: str, right: str, provide: Provide
+) -> None:
+    provide(("third", "thirdparty:Third"))
+
+    assert refused(url).endswith(f"postgresql, sqlite, third; write {right!r}")
 
 
 def test_a_name_is_never_imported_itself(provide: Provide) -> None:
