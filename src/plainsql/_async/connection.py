@@ -229,7 +229,7 @@ class AsyncConnection(AsyncTransacting):
         for number, params in enumerate(chunk, first):
             if not is_mapping(params):
                 raise ParameterError(
-                    f"parameter set {number} is a {type(params).__name__}, not a mapping: "
+                    f"parameter set {number} is of type {type(params).__name__}, not a mapping: "
                     "give a mapping, or an iterable of mappings, with the parameters' names as keys"
                 )
             try:
