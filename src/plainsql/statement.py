@@ -66,6 +66,10 @@ def bindparam(
 
     With `type_`, a value that is neither None nor an instance of it is a `ParameterError`.
     `IN :key` expands a list without `expanding=True`; elsewhere it is needed.
+
+    >>> stmt = text("SELECT x FROM t WHERE x > :x").bindparams(bindparam("x", 6, int))
+    >>> stmt.compile("sqlite").bind({})
+    (6,)
     """
     if not isinstance(key, str):
         raise ArgumentError(f"bindparam() takes the parameter's name as a str, not {key!r}")
@@ -109,6 +113,10 @@ class TextClause:
         """Show what would be sent, without a connection; the driver need not be installed.
 
         `str()` of the outcome is the SQL, `names` the parameters in the order they are sent.
+
+        >>> compiled = text("SELECT '50%', x FROM t WHERE x > :x").compile("postgresql")
+        >>> print(compiled, compiled.names)
+        SELECT '50%%', x FROM t WHERE x > %s ('x',)
         """
         if isinstance(dialect, str):
             dialect = dialect_class(dialect)()

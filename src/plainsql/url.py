@@ -109,6 +109,9 @@ class URL:
         """Make a URL of its parts, which are taken as they are: nothing is percent-decoded.
 
         Raises URLError if a part can not be meant.
+
+        >>> URL.create("postgresql", username="app", password="a@b", host="db", database="shop")
+        postgresql://app:***@db/shop
         """
         parts = {
             "drivername": _checked_drivername(drivername),
@@ -241,6 +244,9 @@ def make_url(name_or_url: str | URL) -> URL:
     """Read a URL; one that is read already is returned as it is.
 
     Each part is percent-decoded once.  Raises URLError, whose text never shows the URL.
+
+    >>> make_url("postgresql://app:a%40b@db/shop").password
+    'a@b'
     """
     if isinstance(name_or_url, URL):
         return name_or_url

@@ -9,6 +9,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 import pytest
+from sybil.example import SybilFailure
 
 import plainsql
 from tests.docs import examples
@@ -40,17 +41,17 @@ def test_no_fence_hides_python_that_is_not_run(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "failure"),
     [
-        pytest.param("```python\nassert False\n```\n", id="a program that fails"),
-        pytest.param("```python\n>>> 1 + 1\n3\n```\n", id="a doctest that shows something else"),
-        pytest.param("```python\na = 1\n```\n\n```python\nb\n```\n", id="the second fence"),
+        pytest.param("```python\n1 / 0\n```\n", ZeroDivisionError, id="a program that fails"),
+        pytest.param("```python\n>>> 1 + 1\n3\n```\n", SybilFailure, id="a doctest that is wrong"),
+        pytest.param("```python\na = 1\n```\n\n```python\nb\n```\n", NameError, id="a later fence"),
     ],
 )
-def test_a_wrong_example_is_noticed(text: str, tmp_path: Path) -> None:
+def test_a_wrong_example_is_noticed(text: str, failure: type[Exception], tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(text)
-    with pytest.raises(Exception):  # noqa: B017 - whatever the example raises
+    with pytest.raises(failure):
         examples.run(page)
 
 
@@ -68,8 +69,11 @@ def test_the_echo_log_is_shown_as_in_a_shell(tmp_path: Path) -> None:
 
 
 def test_every_example_of_a_docstring_runs() -> None:
+    count = 0
     for module in pkgutil.walk_packages(plainsql.__path__, "plainsql."):
         if module.name.startswith("plainsql.testing"):
             continue  # its modules are tests
-        outcome = doctest.testmod(importlib.import_module(module.name))
-        assert outcome.failed == 0, module.name
+        failed, attempted = doctest.testmod(importlib.import_module(module.name))
+        assert failed == 0, module.name
+        count += attempted
+    assert count, "no docstring has an example"
