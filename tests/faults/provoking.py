@@ -6,6 +6,8 @@ A provocation raises the error, or says in the words of the page what happens in
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, cast
@@ -281,7 +283,13 @@ def no_folder(scene: Scene) -> str:
 
 def damaged(scene: Scene) -> str:
     path = Path(scene.url.database or "").with_name("damaged.db")
-    path.write_bytes(b"no database at all" * 100)
+    with closing(sqlite3.connect(path)) as whole:
+        whole.execute("PRAGMA page_size = 4096")
+        whole.execute(scene.fill("CREATE TABLE {t} (id INT)"))
+        whole.execute("VACUUM")
+    with path.open("r+b") as file:
+        file.seek(4096)  # the table's own page; the schema stays whole
+        file.write(b"\xff" * 4096)
     scene.use(scene.engine_at(scene.url.set(database=str(path))))
     scene.run("SELECT 1 FROM {t}")
     return "accepted"
