@@ -21,11 +21,12 @@ from plainsql import (
     NotSupportedError,
     UndefinedTable,
     create_engine,
+    make_url,
     text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from plainsql import Connection, Engine
 
@@ -50,6 +51,30 @@ def facts() -> dict[str, dict[str, str]]:
 def says(database_kind: str) -> Callable[[str], str]:
     """What the page says of a fact on this database."""
     return lambda fact: facts()[fact][database_kind]
+
+
+#: Options of the URL that a question needs, where a database has them.
+Options = dict[str, dict[str, str]]
+IMPATIENT: Options = {"sqlite": {"busy_timeout": "0"}}
+WRITE_AHEAD: Options = {"sqlite": {"journal_mode": "wal"}}
+
+
+@pytest.fixture
+def engine_with(
+    url: str, database_kind: str, table_prefix: str
+) -> Iterator[Callable[[Options], Engine]]:
+    """Makes an engine with options; disposed of before the tables are dropped."""
+    del table_prefix
+    engines: list[Engine] = []
+
+    def make(options: Options) -> Engine:
+        there = make_url(url).update_query_dict(options.get(database_kind, {}))
+        engines.append(create_engine(there))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.dispose()
 
 
 @pytest.fixture
@@ -176,7 +201,9 @@ def test_a_savepoint_survives_a_failed_statement(
     assert yes(kept == 2) == says("PF-savepoint-heals")
 
 
-def test_isolation_levels(engine: Engine, says: Callable[[str], str]) -> None:
+def test_each_isolation_level_that_is_named_works(
+    engine: Engine, says: Callable[[str], str]
+) -> None:
     levels = engine.dialect.isolation_levels
     for level in levels:
         with engine.execution_options(isolation_level=level).connect() as connection:
@@ -185,12 +212,10 @@ def test_isolation_levels(engine: Engine, says: Callable[[str], str]) -> None:
 
 
 def test_a_transaction_sees_what_others_commit_meanwhile(
-    engine: Engine, table_name: str, says: Callable[[str], str]
+    engine_with: Callable[[Options], Engine], table_name: str, says: Callable[[str], str]
 ) -> None:
+    engine = engine_with(WRITE_AHEAD)
     make(engine, table_name)
-    if engine.name == "sqlite":
-        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute("PRAGMA journal_mode = wal")
     count = f"SELECT count(*) FROM {table_name}"
     with engine.connect() as reader:
         before = reader.scalar(count)
@@ -215,23 +240,22 @@ def test_a_dirty_read_is_possible(
 
 
 def test_two_transactions_write_different_rows(
-    engine: Engine, table_name: str, says: Callable[[str], str], url: str
+    engine_with: Callable[[Options], Engine], table_name: str, says: Callable[[str], str]
 ) -> None:
+    engine = engine_with(IMPATIENT)
     make(engine, table_name)
-    impatient = _impatient(url)
-    with engine.connect() as first, impatient.connect() as second:
+    with engine.connect() as first, engine.connect() as second:
         first.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
         answer = outcome(second, f"INSERT INTO {table_name} VALUES (2, 2)")
-    impatient.dispose()
     assert answer == says("PF-two-writers")
 
 
 def test_an_open_read_holds_up_a_commit(
-    engine: Engine, table_name: str, says: Callable[[str], str], url: str
+    engine_with: Callable[[Options], Engine], table_name: str, says: Callable[[str], str]
 ) -> None:
+    engine = engine_with(IMPATIENT)
     make(engine, table_name)
-    impatient = _impatient(url)
-    with engine.connect() as reader, impatient.connect() as writer:
+    with engine.connect() as reader, engine.connect() as writer:
         reader.execute(f"SELECT * FROM {table_name}")
         writer.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
         try:
@@ -240,13 +264,7 @@ def test_an_open_read_holds_up_a_commit(
             answer = type(exc).__name__
         else:
             answer = "no"
-    impatient.dispose()
     assert answer == says("PF-reader-blocks-commit")
-
-
-def _impatient(url: str) -> Engine:
-    """An engine that does not wait for SQLite's locks."""
-    return create_engine(url + "?busy_timeout=0" if url.startswith("sqlite") else url)
 
 
 def test_a_read_only_transaction_refuses_writes(
@@ -288,7 +306,9 @@ def test_other_statements_may_run_while_a_stream_is_open(
 
 
 @pytest.mark.parametrize("verb", ["insert", "update", "delete"])
-def test_returning(engine: Engine, table_name: str, says: Callable[[str], str], verb: str) -> None:
+def test_returning_is_where_the_page_says(
+    engine: Engine, table_name: str, says: Callable[[str], str], verb: str
+) -> None:
     make(engine, table_name)
     sql = {
         "insert": f"INSERT INTO {table_name} VALUES (1, 1) RETURNING x",
@@ -306,7 +326,7 @@ def test_returning(engine: Engine, table_name: str, says: Callable[[str], str], 
         ("PF-on-duplicate-key", "ON DUPLICATE KEY UPDATE y = 2"),
     ],
 )
-def test_upsert(
+def test_each_way_to_upsert_is_where_the_page_says(
     engine: Engine, table_name: str, says: Callable[[str], str], fact: str, words: str
 ) -> None:
     make(engine, table_name)
@@ -363,7 +383,9 @@ EXPRESSIONS = {
 
 
 @pytest.mark.parametrize("fact", EXPRESSIONS)
-def test_an_expression(connection: Connection, says: Callable[[str], str], fact: str) -> None:
+def test_an_expression_gives_what_the_page_says(
+    connection: Connection, says: Callable[[str], str], fact: str
+) -> None:
     assert value(connection, *EXPRESSIONS[fact]) == says(fact)
 
 
@@ -376,7 +398,9 @@ CONDITIONS = {
 
 
 @pytest.mark.parametrize("fact", CONDITIONS)
-def test_a_condition(connection: Connection, says: Callable[[str], str], fact: str) -> None:
+def test_a_condition_holds_where_the_page_says(
+    connection: Connection, says: Callable[[str], str], fact: str
+) -> None:
     condition = CONDITIONS[fact]
     assert yes(connection.scalar(f"SELECT CASE WHEN {condition} THEN 1 ELSE 0 END")) == says(fact)
 
@@ -386,7 +410,7 @@ def test_column_names_keep_their_case(connection: Connection, says: Callable[[st
     assert name == says("PF-name-case")
 
 
-def test_empty_lists(connection: Connection, says: Callable[[str], str]) -> None:
+def test_empty_lists_are_empty_sets(connection: Connection, says: Callable[[str], str]) -> None:
     sql = "SELECT count(*) FROM (SELECT 1 AS a UNION ALL SELECT NULL) t WHERE a"
     none = connection.scalar(f"{sql} IN :ids", {"ids": []})
     both = connection.scalar(f"{sql} NOT IN :ids", {"ids": []})

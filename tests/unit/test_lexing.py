@@ -234,17 +234,17 @@ def test_every_row_of_the_table_of_corner_cases_is_tested() -> None:
 
 
 @pytest.mark.parametrize(("sql", "expected"), rows(POSTGRESQL_ROWS))
-def test_postgresql_parameters(sql: str, expected: str) -> None:
+def test_parameters_are_read_as_postgresql_reads(sql: str, expected: str) -> None:
     assert names(scan(sql, POSTGRESQL)) == expected
 
 
 @pytest.mark.parametrize(("sql", "expected"), rows(MYSQL_ROWS))
-def test_mysql_parameters(sql: str, expected: str) -> None:
+def test_parameters_are_read_as_mysql_reads(sql: str, expected: str) -> None:
     assert names(scan(sql, MYSQL)) == expected
 
 
 @pytest.mark.parametrize(("sql", "expected"), rows(SQLITE_ROWS))
-def test_sqlite_parameters(sql: str, expected: str) -> None:
+def test_parameters_are_read_as_sqlite_reads(sql: str, expected: str) -> None:
     assert names(scan(sql, SQLITE)) == expected
 
 

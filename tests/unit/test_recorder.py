@@ -112,7 +112,9 @@ POSTGRESQL = {
 
 @pytest.mark.parametrize(("messages", "statements"), POSTGRESQL.values(), ids=POSTGRESQL)
 @pytest.mark.parametrize("pieces", ["whole", "byte by byte"])
-def test_postgresql_statements(messages: list[bytes], statements: list[str], pieces: str) -> None:
+def test_each_postgresql_statement_is_read_once(
+    messages: list[bytes], statements: list[str], pieces: str
+) -> None:
     data = startup() + b"".join(messages)
     parts = [data] if pieces == "whole" else [bytes([byte]) for byte in data]
     assert read(PostgreSQLWire(), *parts) == statements
@@ -201,7 +203,9 @@ MYSQL = {
 
 @pytest.mark.parametrize(("packets", "statements"), MYSQL.values(), ids=MYSQL)
 @pytest.mark.parametrize("pieces", ["whole", "byte by byte"])
-def test_mysql_statements(packets: list[bytes], statements: list[str], pieces: str) -> None:
+def test_each_mysql_statement_is_read_once(
+    packets: list[bytes], statements: list[str], pieces: str
+) -> None:
     data = greeting() + b"".join(packets)
     parts = [data] if pieces == "whole" else [bytes([byte]) for byte in data]
     assert read(MySQLWire(), *parts) == statements
