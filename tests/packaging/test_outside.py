@@ -84,7 +84,7 @@ for url in ("oracle://db/test", "demo+other:///x.db"):
     installed = "is installed; installed: demo, mariadb, mysql, postgresql, sqlite"
     assert beside.run("-c", program).splitlines() == [
         f"no dialect 'oracle' {installed}",
-        f"no dialect 'demo+other' {installed}",
+        f"no dialect 'demo+other' {installed}; write 'demo'",
     ]
 
 

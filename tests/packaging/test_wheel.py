@@ -139,7 +139,7 @@ INSTALLED = "is installed; installed: mariadb, mysql, postgresql, sqlite"
         pytest.param("oracle://db/test", f"no dialect 'oracle' {INSTALLED}", id="a dialect"),
         pytest.param(
             "postgresql+pg8000://db/test",
-            f"no dialect 'postgresql+pg8000' {INSTALLED}",
+            f"no dialect 'postgresql+pg8000' {INSTALLED}; write 'postgresql'",
             id="another driver",
         ),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -30,19 +30,6 @@ def logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     logger.setLevel(logging.WARNING)
     yield logger
     logger.setLevel(level)
-
-
-@pytest.fixture
-def make_engine() -> Iterator[Make]:
-    engines: list[plainsql.Engine] = []
-
-    def make(**options: Any) -> plainsql.Engine:
-        engines.append(plainsql.create_engine("sqlite://", **options))
-        return engines[-1]
-
-    yield make
-    for engine in engines:
-        engine.dispose()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from plainsql.dialect import Dialect
 from plainsql.options import NAMES, TransactionOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Make = Callable[..., plainsql.Engine]
 
@@ -43,20 +43,6 @@ class Bare(Full):
 def options(dialect: Dialect | None = None, /, **changes: Any) -> TransactionOptions:
     dialect = dialect or Full()
     return TransactionOptions(dialect).merged(dialect, changes)
-
-
-@pytest.fixture
-def make_engine() -> Iterator[Callable[..., plainsql.Engine]]:
-    """Makes engines on databases in memory, which end with the test."""
-    engines: list[plainsql.Engine] = []
-
-    def make(**options: Any) -> plainsql.Engine:
-        engines.append(plainsql.create_engine("sqlite://", **options))
-        return engines[-1]
-
-    yield make
-    for engine in engines:
-        engine.dispose()
 
 
 # -- engines -----------------------------------------------------------------------------------

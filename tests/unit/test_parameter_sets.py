@@ -30,7 +30,9 @@ INSERT = "INSERT INTO t VALUES (:a)"
     [
         pytest.param({"b": 1}, r"'a' is missing; given: 'b' \(in parameter set 2\)$", id="missing"),
         pytest.param({"a": 1, "b": 1}, r"'b' was given too \(in parameter set 2\)$", id="surplus"),
-        pytest.param((1,), "^parameter set 2 is of type tuple, not a mapping: give", id="no mapping"),
+        pytest.param(
+            (1,), "^parameter set 2 is of type tuple, not a mapping: give", id="no mapping"
+        ),
         pytest.param({"a": {}}, r"is of type dict.* \(in parameter set 2\)$", id="bad value"),
     ],
 )
