@@ -67,13 +67,19 @@ async def test_engine_begin_rolls_back_and_raises_the_same_object(
     assert await _stored(engine_async, table_name) == []
 
 
-async def test_begin_sends_nothing_before_the_first_statement(engine_async: AsyncEngine) -> None:
-    async with engine_async.connect() as connection:
+async def test_begin_sends_nothing_before_the_first_statement(
+    make_engine_async: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with make_engine_async(echo=True).connect() as connection:
         async with connection.begin() as transaction:
             assert connection.in_transaction()
             assert transaction.is_active
         assert not connection.in_transaction()
         assert not transaction.is_active
+        assert caplog.messages == []
+        async with connection.begin():
+            await connection.execute("SELECT 1")
+        assert caplog.messages[:2] == ["BEGIN (implicit)", "SELECT 1"]
 
 
 async def test_a_second_begin_is_refused(engine_async: AsyncEngine) -> None:

@@ -68,13 +68,19 @@ def test_engine_begin_rolls_back_and_raises_the_same_object(
     assert _stored(engine, table_name) == []
 
 
-def test_begin_sends_nothing_before_the_first_statement(engine: Engine) -> None:
-    with engine.connect() as connection:
+def test_begin_sends_nothing_before_the_first_statement(
+    make_engine: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with make_engine(echo=True).connect() as connection:
         with connection.begin() as transaction:
             assert connection.in_transaction()
             assert transaction.is_active
         assert not connection.in_transaction()
         assert not transaction.is_active
+        assert caplog.messages == []
+        with connection.begin():
+            connection.execute("SELECT 1")
+        assert caplog.messages[:2] == ["BEGIN (implicit)", "SELECT 1"]
 
 
 def test_a_second_begin_is_refused(engine: Engine) -> None:
