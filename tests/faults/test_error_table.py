@@ -76,7 +76,7 @@ def test_an_event_is_told_as_the_page_says(scene: Scene, event: str) -> None:
         answer = told(error, line.cls)
         check_error(error, line, scene)
         check_connection(scene, line.connection)
-    assert answer == line.cells[scene.kind]
+    assert answer in line.cells[scene.kind].split(" or ")  # as versions of a server differ
 
 
 def check_error(error: DBAPIError, line: Line, scene: Scene) -> None:

@@ -253,9 +253,11 @@ def test_a_server_is_described_by_its_own_version() -> None:
 # -- a whole run --------------------------------------------------------------------------------
 
 _CONFTEST = """
+from pathlib import Path
 from tests import servers
 from tests.conftest import *
 
+servers.ROOT = Path.cwd()  # not where an .env.test may be
 _look_for = servers.Finder._look_for
 
 def nothing_but_sqlite(self, kind):
