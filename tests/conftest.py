@@ -231,9 +231,12 @@ def _faults(config: pytest.Config) -> list[str]:
     return list(config.stash[_tally].faults(required))
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+) -> Generator[None]:
+    """Comes last, so that nobody overlooks what was not tested."""
+    yield
     found = config.stash[_finder].found()
     by_test = config.option.table or bool(os.environ.get("CI"))
     table = list(config.stash[_tally].table(by_file=not by_test))

@@ -315,6 +315,7 @@ def test_what_was_not_found_is_skipped_loudly(run_tests: Callable[..., pytest.Ru
             r"mysql +NOT TESTED: none for this test",
         ]
     )
+    assert [line for line in result.outlines if line][-2].startswith("mysql"), "it comes last"
 
 
 def test_what_is_required_and_not_found_fails(run_tests: Callable[..., pytest.RunResult]) -> None:
