@@ -206,6 +206,17 @@ def check_given(url: str, source: str) -> Server:
     return Server(kind, url, version, source, _nothing)
 
 
+def mark_given(url: str) -> str:
+    """Mark a database that somebody named, if it is what the URL says; its version."""
+    kind = kind_of(url)
+    try:
+        version = version_of(url)
+        mark(url)
+    except driver_errors(kind) as exc:
+        raise Unusable(f"{masked(url)} can not be marked: {one_line(exc)}") from exc
+    return version
+
+
 def masked(url: str) -> str:
     parts = urlsplit(url)
     if parts.password is None:
@@ -407,8 +418,11 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 2 or arguments[0] != "mark":
         print("usage: python -m tests.servers mark URL", file=sys.stderr)
         return 2
-    mark(arguments[1])
-    print(f"{masked(arguments[1])} ({version_of(arguments[1])}) is marked for tests")
+    try:
+        print(f"{masked(arguments[1])} ({mark_given(arguments[1])}) is marked for tests")
+    except Unusable as exc:
+        print(exc, file=sys.stderr)
+        return 1
     return 0
 
 

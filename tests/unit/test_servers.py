@@ -51,6 +51,23 @@ def test_a_marked_database_is_taken(unmarked: str) -> None:
     assert servers.check_given(unmarked, "--url").url == unmarked
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("oracle://app:geheim@db/test", "the scheme of a test URL is one of sqlite, "),
+        ("mysql://app:geheim@127.0.0.1:1/test", "mysql://app:***@127.0.0.1:1/test can not be"),
+    ],
+)
+def test_a_database_that_can_not_be_marked_is_one_line_without_its_password(
+    url: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert servers.main(["mark", url]) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith(told)
+    assert "geheim" not in said.err
+
+
 def test_a_missing_sqlite_file_is_refused_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="is no file"):
         servers.check_given(f"sqlite:///{tmp_path / 'none.db'}", "--url")
