@@ -4,7 +4,7 @@
 #   make mark URL=mysql://…           allows the tests to write to that database
 PYTHON ?= python3
 VENV ?= .venv
-URL ?=
+URL :=
 ARGS ?=
 BIN := $(VENV)/bin
 comma := ,
