@@ -91,52 +91,61 @@ class Dialect:
     """
 
     name: ClassVar[str]
+    """The dialect's name in the URL."""
     driver_name: ClassVar[str]
+    """The driver's name in the URL, behind `+`."""
     paramstyle: ClassVar[ParamStyle]
+    """How the driver marks parameters: one of PEP 249's five, or `numeric_dollar`."""
 
-    #: The package extra that installs the driver, named when it is missing.
     extra: ClassVar[str] = ""
-    #: What the lexer of a new connection does; `lexical_rules` may refine it per connection.
+    """The package extra that installs the driver, named when it is missing."""
     lexical: ClassVar[LexicalRules] = LexicalRules()
-    #: "savepoints", "read_only", "deferrable", "interleaved_streams" (other statements may run
-    #: while a stream is open), "implicit_commit" (some statements commit by themselves).
+    """What the lexer of a new connection does; `lexical_rules` may refine it per connection."""
     capabilities: ClassVar[frozenset[str]] = frozenset({"savepoints"})
+    """What it can: "savepoints", "read_only", "deferrable", "interleaved_streams" (other statements
+    may run while a stream is open), "implicit_commit" (some statements commit by themselves).
+    """
     isolation_levels: ClassVar[tuple[str, ...]] = ISOLATION_LEVELS
-    #: URL options: name → function from the option's text to the value `connect` wants.
+    """The isolation levels that the database has, by their portable names."""
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
+    """URL options: name → function from the option's text to the value `connect` wants."""
 
-    #: Code, or two-character SQLSTATE class → exception class.
     error_classes: ClassVar[Mapping[str, type[DBAPIError]]] = SQLSTATES
-    #: Codes after which the connection is lost whatever the driver says.
+    """Code, or two-character SQLSTATE class → exception class."""
     lost_codes: ClassVar[frozenset[str]] = frozenset()
-    #: Codes after which running the whole transaction again is safe.
+    """Codes after which the connection is lost whatever the driver says."""
     retryable_codes: ClassVar[frozenset[str]] = frozenset({"40001", "40P01"})
+    """Codes after which running the whole transaction again is safe."""
 
-    #: Exact type, or its "module.Name" where the module should not be imported for it, → None
-    #: (the driver takes it as it is) or a function to what the driver takes.
     parameter_codecs: ClassVar[Mapping[type | str, Callable[[Any], Any] | None]] = {}
-    #: Whether types that `parameter_codecs` does not know go to the driver as they are.
+    """Exact type, or its "module.Name" where the module should not be imported for it, → None
+    (the driver takes it as it is) or a function to what the driver takes.
+    """
     passes_unknown_types: ClassVar[bool] = False
-    #: Most parameters of one statement; None where the server has no limit.
+    """Whether types that `parameter_codecs` does not know go to the driver as they are."""
     max_parameters: ClassVar[int | None] = None
-    #: True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length.
+    """Most parameters of one statement; None where the server has no limit."""
     lists_as_arrays: ClassVar[bool] = False
-    #: What stands for an empty list after IN and NOT IN.
+    """True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length."""
     empty_set: ClassVar[str] = "(SELECT NULL WHERE 1 = 0)"
+    """What stands for an empty list after IN and NOT IN."""
 
-    #: Sent when a connection idled beyond the window; None: nothing to ask.
     ping_sql: ClassVar[str | None] = "SELECT 1"
-    #: Sent after an error inside a transaction, and after the rows of a statement that may commit,
-    #: where only the server's next answer tells whether the transaction lives; None where
-    #: `transaction_state` knows at once.
+    """Sent when a connection idled beyond the window; None: nothing to ask."""
     probe_sql: ClassVar[str | None] = None
-    #: Longest identifier, in bytes of UTF-8 or in characters.
+    """Sent after an error inside a transaction, and after the rows of a statement that may commit,
+    where only the server's next answer tells whether the transaction lives; None where
+    `transaction_state` knows at once.
+    """
     max_identifier_bytes: ClassVar[int | None] = None
+    """Longest identifier, in bytes of UTF-8."""
     max_identifier_chars: ClassVar[int | None] = None
+    """Longest identifier, in characters."""
     identifier_quote: ClassVar[str] = '"'
+    """What stands around a quoted identifier; doubled inside."""
 
-    #: The driver's base exception, set by `load`.
     driver_error: type[Exception]
+    """The driver's base exception, set by `load`."""
 
     # -- connecting ----------------------------------------------------------------------------
 
@@ -314,9 +323,10 @@ class Dialect:
         """
         return None
 
-    #: From a cursor to what tells its columns: None where it holds no rows, else anything that
-    #: equals itself while the columns stay the same.  On the path of every statement.
     columns: Callable[[Any], Any] = staticmethod(attrgetter("description"))
+    """From a cursor to what tells its columns: None where it holds no rows, else anything that
+    equals itself while the columns stay the same.  On the path of every statement.
+    """
 
     def column_names(self, columns: Any) -> tuple[str, ...]:
         """Return the names of the columns that `columns` told."""
