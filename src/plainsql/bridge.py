@@ -41,7 +41,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         self._jobs.put((call, future, loop))
-        return await future
+        try:
+            return await future
+        finally:
+            del future  # or its exception would hold this frame, and that the future
 
     def stop(self, call: Callable[[], Any] | None = None) -> None:
         """Let the thread end once its jobs, and last of all `call`, have run; does not wait."""

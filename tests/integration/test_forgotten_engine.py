@@ -5,9 +5,16 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+import pytest
 
 import plainsql
 from plainsql import aio
+from plainsql.errors import SQLSyntaxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORGETS = """
 import asyncio, sys
@@ -26,26 +33,39 @@ asyncio.run(use(engine_async))
 """
 
 
-def test_a_collected_engine_closes_its_idle_connections(url: str) -> None:
+@pytest.fixture(autouse=True)
+def no_collector() -> Iterator[None]:
+    """What is in no cycle goes without the collector."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_an_engine_that_goes_closes_its_connections_at_once(url: str) -> None:
     engine = plainsql.create_engine(url)
     with engine.connect() as connection:
         raw = connection.connection
+        with connection.stream("SELECT 1") as rows:
+            assert rows.scalar_one() == 1
+        with pytest.raises(SQLSyntaxError):
+            connection.execute("SELEC")
     dialect = engine.dialect
     assert dialect.is_open(raw)
-    del engine, connection
-    gc.collect()
+    del engine, connection, rows
     assert not dialect.is_open(raw)
 
 
-async def test_a_collected_async_engine_closes_its_idle_connections(url: str) -> None:
+async def test_an_async_engine_that_goes_closes_its_connections_at_once(url: str) -> None:
     engine = aio.create_async_engine(url)
     async with engine.connect() as connection:
-        raw = connection.connection
-        raw = getattr(raw, "driver_connection", raw)
+        raw = getattr(connection.connection, "driver_connection", connection.connection)
+        async with connection.stream("SELECT 1") as rows:
+            assert await rows.scalar_one() == 1
+        with pytest.raises(SQLSyntaxError):
+            await connection.execute("SELEC")
     dialect = engine.dialect
     assert dialect.is_open(raw)
-    del engine, connection
-    gc.collect()
+    del engine, connection, rows
     assert not dialect.is_open(raw)
 
 

@@ -105,10 +105,8 @@ class AsyncConnection(AsyncTransacting):
             columns = link.columns(link.own_cursor)
             rows = await cursor.fetchall() if columns is not None else None
         except BaseException as exc:
-            error = await self._after_error(exc, compiled, values)
-            if error is exc:
-                raise
-            raise error from exc
+            await self._failed(exc, compiled, values)
+            raise
         if columns is None:
             lastrowid = getattr(cursor, "lastrowid", None) or None
             result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
@@ -259,10 +257,8 @@ class AsyncConnection(AsyncTransacting):
                 await cursor.executemany(compiled.sql, rows)
                 total = cursor.rowcount
         except BaseException as exc:
-            error = await self._after_error(exc, compiled, rows)
-            if error is exc:
-                raise
-            raise error from exc
+            await self._failed(exc, compiled, rows)
+            raise
         if compiled.special:
             await self._after_special(compiled, had_rows=False)
         return Result(None, None, total)

@@ -27,7 +27,11 @@ T = TypeVar("T")
 class AsyncFetch(Generic[T]):
     """What a stream and its views share: drawing from one source, a batch at a time."""
 
-    _source: AsyncStream
+    if TYPE_CHECKING:
+
+        @property
+        def _source(self) -> AsyncStream: ...
+
     _make: Callable[[Any], T]
     _unique: Distinct | None = None
 
@@ -111,7 +115,6 @@ class AsyncStream(AsyncFetch["Row"]):
         texts: tuple[str, str, str] | None,
         batch: int,
     ) -> None:
-        self._source = self
         self._connection = connection
         self._compiled = compiled
         self._cursor = cursor
@@ -123,6 +126,10 @@ class AsyncStream(AsyncFetch["Row"]):
         self._at = 0
         self._exhausted = False
         self._closed = False
+
+    @property
+    def _source(self) -> AsyncStream:
+        return self
 
     # -- what the caller sees ------------------------------------------------------------------
 
@@ -272,14 +279,14 @@ class AsyncStream(AsyncFetch["Row"]):
             if self in connection._streams:
                 connection._streams.remove(self)
             self._forget()
-            error = await connection._after_error(exc, self._compiled, self._values)
-            if error is exc:
-                raise
-            raise error from exc
+            await connection._failed(exc, self._compiled, self._values)
+            raise
 
 
 class _View(AsyncFetch[Any]):
     """The same stream, each row made into something else."""
+
+    _source: AsyncStream
 
     def __init__(self, source: AsyncStream, make: Callable[[Any], Any]) -> None:
         self._source = source

@@ -122,10 +122,8 @@ class AsyncTransacting:
         try:
             await link.cursor.execute(sql)
         except BaseException as exc:
-            error = await self._after_error(exc, before)
-            if error is exc:
-                raise
-            raise error from exc
+            await self._failed(exc, before)
+            raise
 
     async def _after_special(self, compiled: Examined, *, had_rows: bool) -> None:
         """See whether a statement that succeeded ended the transaction, as DDL on MySQL does.
@@ -155,6 +153,12 @@ class AsyncTransacting:
                 errors.ImplicitCommitWarning,
                 stacklevel=_stacklevel(),
             )
+
+    async def _failed(
+        self, exc: BaseException, compiled: Examined | None, values: Any = None
+    ) -> None:
+        """Raise what an exception means to the user; return if it is to be raised as it is."""
+        _raise(await self._after_error(exc, compiled, values), exc)
 
     async def _after_error(
         self, exc: BaseException, compiled: Examined | None, values: Any = None
@@ -335,21 +339,23 @@ class AsyncTransacting:
         try:
             await link.cursor.execute("COMMIT")
         except BaseException as exc:
-            error = await self._after_error(exc, None)
-            if isinstance(error, errors.Disconnected):
-                unknown = errors.CommitUnknown(str(error))
-                unknown.code = error.code
-                error = unknown
-            if self._link is None or self._nesting.in_trouble:
-                self._nesting.clear()
-            if error is exc:
-                raise
-            raise error from exc
+            _raise(await self._after_failed_commit(exc), exc)
+            raise
         if not link.dialect.committed(link.own_cursor):
             await self._end()
             raise errors.TransactionAborted(
                 "the server rolled the transaction back instead of committing it"
             )
+
+    async def _after_failed_commit(self, exc: BaseException) -> BaseException:
+        error = await self._after_error(exc, None)
+        if self._link is None or self._nesting.in_trouble:
+            self._nesting.clear()
+        if not isinstance(error, errors.Disconnected):
+            return error
+        unknown = errors.CommitUnknown(str(error))
+        unknown.code = error.code
+        return unknown
 
     async def _roll_back(self) -> None:
         link = self._link
@@ -368,17 +374,21 @@ class AsyncTransacting:
             if not await link.dialect.rollback_async(link.raw):
                 await link.cursor.execute("ROLLBACK")
         except BaseException as exc:
-            reason = f"the rollback failed: {exc}"
-            if not isinstance(exc, link.dialect.driver_error):
-                self._lose(reason)
-                raise
-            lost = link.dialect.is_lost(exc, link.own)
-            error = link.dialect.translate(exc, lost=lost)
-            if lost:
-                self._lost(error, reason)
-            else:
-                self._lose(reason)
-            raise error from exc
+            _raise(self._after_failed_rollback(exc, link), exc)
+            raise
+
+    def _after_failed_rollback(self, exc: BaseException, link: AsyncLink) -> BaseException:
+        reason = f"the rollback failed: {exc}"
+        if not isinstance(exc, link.dialect.driver_error):
+            self._lose(reason)
+            return exc
+        lost = link.dialect.is_lost(exc, link.own)
+        error = link.dialect.translate(exc, lost=lost)
+        if lost:
+            self._lost(error, reason)
+        else:
+            self._lose(reason)
+        return error
 
     async def _end(self) -> None:
         """The outermost transaction is over."""
@@ -461,6 +471,15 @@ class AsyncTransacting:
         for stream in self._streams:
             stream._forget()
         self._streams.clear()
+
+
+def _raise(error: BaseException, exc: BaseException) -> None:
+    """Raise `error` from `exc`; return if they are one, to be raised as it is."""
+    try:
+        if error is not exc:
+            raise error from exc
+    finally:
+        del error  # or its traceback would hold it, with all the frames, in a cycle
 
 
 def _stacklevel() -> int:

@@ -106,10 +106,8 @@ class Connection(Transacting):
             columns = link.columns(link.own_cursor)
             rows = cursor.fetchall() if columns is not None else None
         except BaseException as exc:
-            error = self._after_error(exc, compiled, values)
-            if error is exc:
-                raise
-            raise error from exc
+            self._failed(exc, compiled, values)
+            raise
         if columns is None:
             lastrowid = getattr(cursor, "lastrowid", None) or None
             result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
@@ -260,10 +258,8 @@ class Connection(Transacting):
                 cursor.executemany(compiled.sql, rows)
                 total = cursor.rowcount
         except BaseException as exc:
-            error = self._after_error(exc, compiled, rows)
-            if error is exc:
-                raise
-            raise error from exc
+            self._failed(exc, compiled, rows)
+            raise
         if compiled.special:
             self._after_special(compiled, had_rows=False)
         return Result(None, None, total)

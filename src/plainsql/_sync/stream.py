@@ -28,7 +28,11 @@ T = TypeVar("T")
 class Fetch(Generic[T]):
     """What a stream and its views share: drawing from one source, a batch at a time."""
 
-    _source: Stream
+    if TYPE_CHECKING:
+
+        @property
+        def _source(self) -> Stream: ...
+
     _make: Callable[[Any], T]
     _unique: Distinct | None = None
 
@@ -112,7 +116,6 @@ class Stream(Fetch["Row"]):
         texts: tuple[str, str, str] | None,
         batch: int,
     ) -> None:
-        self._source = self
         self._connection = connection
         self._compiled = compiled
         self._cursor = cursor
@@ -124,6 +127,10 @@ class Stream(Fetch["Row"]):
         self._at = 0
         self._exhausted = False
         self._closed = False
+
+    @property
+    def _source(self) -> Stream:
+        return self
 
     # -- what the caller sees ------------------------------------------------------------------
 
@@ -273,14 +280,14 @@ class Stream(Fetch["Row"]):
             if self in connection._streams:
                 connection._streams.remove(self)
             self._forget()
-            error = connection._after_error(exc, self._compiled, self._values)
-            if error is exc:
-                raise
-            raise error from exc
+            connection._failed(exc, self._compiled, self._values)
+            raise
 
 
 class _View(Fetch[Any]):
     """The same stream, each row made into something else."""
+
+    _source: Stream
 
     def __init__(self, source: Stream, make: Callable[[Any], Any]) -> None:
         self._source = source
