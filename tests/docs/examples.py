@@ -41,6 +41,7 @@ def run(path: Path) -> int:
         for example in document.examples():
             example.evaluate()
             count += 1
+    document.namespace.clear()  # as a program's end does
     return count
 
 
