@@ -1,0 +1,41 @@
+"""A server that does as it is told, and engines on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from plainsql.testing.fake import FakeServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from plainsql.aio import AsyncEngine
+
+
+@pytest.fixture
+def fake() -> FakeServer:
+    """A server with an empty script."""
+    return FakeServer()
+
+
+@pytest.fixture
+async def make_engine_async(fake: FakeServer) -> AsyncIterator[Callable[..., AsyncEngine]]:
+    """Makes engines on it; disposed of after the test, which must not leave a connection open."""
+    engines: list[AsyncEngine] = []
+
+    def make(**options: Any) -> AsyncEngine:
+        engines.append(fake.engine_async(**options))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        await engine.dispose()
+    assert fake.open == []
+
+
+@pytest.fixture
+def narrow_async(make_engine_async: Callable[..., AsyncEngine]) -> AsyncEngine:
+    """An engine with one connection, for which everybody waits."""
+    return make_engine_async(pool_size=1, max_overflow=0)

@@ -1,0 +1,112 @@
+"""What happens beside a test: in a thread of its own, or, async, in a task.
+
+The names with `Async` or `_async` are what `tests/_async` uses; the others are their sync twins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Seconds within which everything here must have happened.
+DEADLINE = 20.0
+
+#: What a user's interrupt raises.
+Interrupt = KeyboardInterrupt
+AsyncInterrupt = asyncio.CancelledError
+
+
+class Beside:
+    """A call in a thread of its own."""
+
+    def __init__(self, call: Callable[..., Any], *args: Any) -> None:
+        self._call = call
+        self._args = args
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._call(*self._args)
+        except BaseException as exc:  # noqa: BLE001 - raised again by `result`
+            self._error = exc
+
+    def result(self) -> Any:
+        """Wait for the call and return, or raise, what it did."""
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive(), f"never ended: {self._call}"
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class AsyncBeside:
+    """A call in a task of its own."""
+
+    def __init__(self, call: Callable[..., Any], *args: Any) -> None:
+        self._task = asyncio.ensure_future(self._run(call, args))
+
+    async def _run(self, call: Callable[..., Any], args: Any) -> Any:
+        return await call(*args)
+
+    async def result(self) -> Any:
+        """Wait for the call and return, or raise, what it did."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._task
+
+
+def until(reached: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + DEADLINE
+    while not reached():
+        assert time.monotonic() < deadline, f"never came true: {reached}"
+        time.sleep(0.001)
+
+
+async def until_async(reached: Callable[[], object]) -> None:
+    """Wait until it is so; the other tasks go on meanwhile."""
+    deadline = time.monotonic() + DEADLINE
+    while not reached():
+        assert time.monotonic() < deadline, f"never came true: {reached}"
+        await asyncio.sleep(0.001)
+
+
+def interrupt(reached: Callable[[], object], call: Callable[..., Any], *args: Any) -> None:
+    """Make a call in the main thread, and press Ctrl-C as soon as it has reached its point."""
+    main = threading.main_thread().ident
+    assert main == threading.get_ident(), "only the main thread hears of Ctrl-C"
+
+    def press() -> None:
+        until(reached)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    presser = Beside(press)
+    try:
+        call(*args)
+    except KeyboardInterrupt:
+        return
+    finally:
+        presser.result()
+    raise AssertionError("Ctrl-C was swallowed")
+
+
+async def interrupt_async(
+    reached: Callable[[], object], call: Callable[..., Any], *args: Any
+) -> None:
+    """Make a call in a task, and cancel it as soon as it has reached its point."""
+    beside = AsyncBeside(call, *args)
+    await until_async(reached)
+    beside._task.cancel()
+    try:
+        await beside.result()
+    except asyncio.CancelledError:
+        return
+    raise AssertionError("the cancellation was swallowed")
