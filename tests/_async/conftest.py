@@ -38,4 +38,24 @@ async def make_engine_async(fake: FakeServer) -> AsyncIterator[Callable[..., Asy
 @pytest.fixture
 def narrow_async(make_engine_async: Callable[..., AsyncEngine]) -> AsyncEngine:
     """An engine with one connection, for which everybody waits."""
-    return make_engine_async(pool_size=1, max_overflow=0)
+    return make_engine_async(pool_size=1, max_overflow=0, pool_timeout=5)
+
+
+class Clock:
+    """The pool's clock; it stands until somebody sets it forward."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which the pool goes from now on; not for tests that wait."""
+    clock = Clock()
+    monkeypatch.setattr("plainsql._async.pool.time", clock)
+    return clock

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.errors import AuthenticationError, ConnectError, PoolTimeout
+from plainsql.errors import AuthenticationError, ConnectError, Disconnected, PoolClosed, PoolTimeout
 from plainsql.testing.fake import FakeError, Hold
-from tests.beside import AsyncBeside, until_async
+from tests.beside import AsyncBeside, interrupt_async, until_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plainsql.aio import AsyncEngine
     from plainsql.testing.fake import FakeServer
+    from tests._async.conftest import Clock
 
 
 async def waiting_async(engine: AsyncEngine, number: int) -> None:
@@ -51,6 +52,32 @@ async def test_waiters_are_served_first_come_first_served(
     assert served == [0, 1, 2, 3, 4]
     assert len(fake.connections) == 1
     assert narrow_async.pool.status().handoffs == 5
+
+
+async def test_a_connection_that_is_given_up_lets_a_waiter_connect(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    held = await narrow_async.connect()
+    waiter = AsyncBeside(use, narrow_async)
+    await waiting_async(narrow_async, 1)
+    await held.invalidate()
+
+    assert await waiter.result() == "here"
+    assert len(fake.connections) == 2
+    await held.close()
+
+
+async def test_a_dropped_connection_comes_to_one_who_waits_already(
+    narrow_async: AsyncEngine,
+) -> None:
+    held = [await narrow_async.connect()]
+    waiter = AsyncBeside(use, narrow_async)
+    await waiting_async(narrow_async, 1)
+    with pytest.warns(ResourceWarning, match=r"taken at .*test_pool\.py:\d+ in test_a_dropped"):
+        held.clear()
+
+    assert await waiter.result() == "here"
+    assert narrow_async.pool.status().busy == 0
 
 
 # -- connects that fail -------------------------------------------------------------------------
@@ -126,3 +153,285 @@ async def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
     assert "in test_a_timeout_tells" in message
     assert message.endswith("last connect error: no route")
     assert engine.pool.status().timeouts == 1
+
+
+# -- interrupts ---------------------------------------------------------------------------------
+
+
+async def test_an_interrupted_waiter_leaves_the_queue(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    held = await narrow_async.connect()
+    waiting = narrow_async.pool.status
+    await interrupt_async(lambda: waiting().waiting == 1, narrow_async.connect)
+
+    assert waiting().waiting == 0
+    await held.close()
+    assert await use(narrow_async) == "here"
+    assert len(fake.connections) == 1
+
+
+async def test_an_interrupted_connect_frees_its_place(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    hold = fake.at("connect", Hold())
+    await interrupt_async(hold.reached.is_set, narrow_async.connect)
+
+    assert await use(narrow_async) == "here"
+    hold.go()
+    await narrow_async.dispose()
+    await until_async(lambda: fake.open == [])
+
+
+async def test_an_interrupted_on_connect_frees_its_place(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    async def set_up(raw: Any) -> None:
+        await raw.cursor().execute("SET x")
+
+    engine = make_engine_async(pool_size=1, max_overflow=0, on_connect=set_up)
+    hold = fake.at("SET x", Hold())
+    await interrupt_async(hold.reached.is_set, engine.connect)
+
+    assert await use(engine) == "here"
+    hold.go()  # async, the hook runs on, and its connection is closed at its end
+    await until_async(lambda: fake.connections[0].closed)
+    assert len(fake.connections) == 2
+
+
+async def test_an_interrupted_ping_costs_the_connection(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_pre_ping=True)
+    await use(engine)
+    hold = fake.at("SELECT 1", Hold(), when="after")
+    await interrupt_async(hold.reached.is_set, engine.connect)
+
+    await until_async(lambda: fake.open == [])
+    assert await use(engine) == "here"
+    assert len(fake.connections) == 2
+
+
+# -- what is given out --------------------------------------------------------------------------
+
+
+async def test_the_last_one_that_came_back_is_given_out_first(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async()
+    async with engine.connect():
+        await use(engine)
+    await use(engine)
+
+    assert [connection.sent.count("SELECT here") for connection in fake.connections] == [1, 1]
+
+
+async def test_a_connection_is_renewed_at_the_end_of_its_life(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer, clock: Clock
+) -> None:
+    """Its life is shortened by a tenth at most."""
+    engine = make_engine_async(pool_recycle=100)
+    await use(engine)
+    clock.forward(89)
+    await use(engine)
+    assert len(fake.connections) == 1
+    clock.forward(12)
+    await use(engine)
+    assert [connection.closed for connection in fake.connections] == [True, False]
+
+
+async def test_a_connection_that_comes_back_too_old_is_closed_at_once(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer, clock: Clock
+) -> None:
+    engine = make_engine_async(pool_recycle=100)
+    async with engine.connect():
+        clock.forward(101)
+    assert fake.connections[0].closed
+    assert engine.pool.status().idle == 0
+
+
+async def test_a_connection_lives_for_ever_without_recycle(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer, clock: Clock
+) -> None:
+    engine = make_engine_async(pool_recycle=-1, pool_pre_ping=False)
+    await use(engine)
+    clock.forward(1e9)
+    await use(engine)
+    assert len(fake.connections) == 1
+
+
+PING = "SELECT 1"
+
+
+@pytest.mark.parametrize(
+    ("pre_ping", "idle", "pings"),
+    [
+        pytest.param(None, 0.9, 0, id="by default not before a second of idleness"),
+        pytest.param(None, 1.1, 1, id="by default after a second of idleness"),
+        pytest.param(True, 0.0, 1, id="each time"),
+        pytest.param(False, 999, 0, id="never"),
+    ],
+)
+async def test_the_server_is_asked(
+    make_engine_async: Callable[..., AsyncEngine],
+    fake: FakeServer,
+    clock: Clock,
+    pre_ping: bool | None,
+    idle: float,
+    pings: int,
+) -> None:
+    engine = make_engine_async(pool_pre_ping=pre_ping)
+    await use(engine)
+    clock.forward(idle)
+    await use(engine)
+    assert fake.connections[0].sent.count(PING) == pings
+
+
+async def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_pre_ping=True)
+    await use(engine)
+    fake.connections[0].cut()
+
+    assert await use(engine) == "here"
+    assert [connection.closed for connection in fake.connections] == [True, False]
+    assert engine.pool.status().closed == 1
+
+
+async def test_a_server_that_is_gone_is_a_connect_error_and_frees_the_place(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_pre_ping=True)
+    await use(engine)
+    fake.connections[0].cut()
+    fake.at("connect", FakeError("08001", "nobody is there"))
+
+    with pytest.raises(ConnectError, match="nobody is there"):
+        await use(engine)
+    assert await use(engine) == "here"
+
+
+async def test_after_a_lost_connection_the_others_are_asked_once(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async()
+    async with engine.connect() as one:
+        await use(engine)
+        fake.at("SELECT", FakeError("08006"))
+        with pytest.raises(Disconnected):
+            await one.execute("SELECT 2")
+    await use(engine)
+    await use(engine)
+
+    assert len(fake.connections) == 2
+    assert fake.connections[1].sent.count(PING) == 1
+
+
+async def test_one_idle_too_many_is_closed(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=1)
+    async with engine.connect(), engine.connect():
+        assert len(fake.open) == 2
+    assert len(fake.open) == engine.pool.status().idle == 1
+
+
+async def test_null_pool_closes_what_comes_back(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(poolclass="NullPool")
+    await use(engine)
+    assert await use(engine) == "here"
+    assert [connection.closed for connection in fake.connections] == [True, True]
+
+
+# -- how connections are made -------------------------------------------------------------------
+
+
+async def test_a_creator_makes_the_connections(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(creator=fake.connect, connect_args=None)
+    assert await use(engine) == "here"
+    assert len(fake.connections) == 1
+
+
+async def test_a_creator_that_fails_frees_the_place(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(creator=fake.connect, pool_size=1, max_overflow=0)
+    fake.at("connect", ZeroDivisionError("mine"))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        await use(engine)
+    assert await use(engine) == "here"
+
+
+async def test_an_on_connect_that_fails_closes_the_connection_and_frees_the_place(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    seen: list[Any] = []
+
+    def refuse_the_first(raw: Any) -> None:
+        seen.append(raw)
+        if len(seen) == 1:
+            raise ZeroDivisionError("mine")
+
+    engine = make_engine_async(on_connect=refuse_the_first, pool_size=1, max_overflow=0)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        await use(engine)
+    await until_async(lambda: fake.open == [])
+    assert await use(engine) == "here"
+    assert len(seen) == 2
+
+
+async def test_a_connect_takes_its_time_limit_to_the_driver(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(connect_timeout=0.01)
+    fake.at("connect", Hold())
+    with pytest.raises(ConnectError, match="timed out"):
+        await use(engine)
+
+
+# -- the end ------------------------------------------------------------------------------------
+
+
+async def test_dispose_lets_busy_connections_be_closed_when_they_come_back(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async()
+    async with engine.connect() as busy:
+        await use(engine)
+        await engine.dispose()
+        assert [connection.closed for connection in fake.connections] == [False, True]
+        assert await busy.scalar("SELECT still") == "still"
+    assert fake.open == []
+    assert await use(engine) == "here"
+
+
+async def test_a_failing_close_is_silent_and_the_others_are_closed(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async()
+    async with engine.connect():
+        await use(engine)
+    fake.at("close", FakeError("08006"))
+    await engine.dispose()
+    assert len(fake.connections) == 2
+    assert fake.open == []
+
+
+async def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
+    narrow_async: AsyncEngine,
+) -> None:
+    held = await narrow_async.connect()
+    waiter = AsyncBeside(use, narrow_async)
+    await waiting_async(narrow_async, 1)
+    await narrow_async.pool.dispose(final=True)
+
+    with pytest.raises(PoolClosed):
+        await waiter.result()
+    await held.close()
+    with pytest.raises(PoolClosed):
+        await narrow_async.connect()

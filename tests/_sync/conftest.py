@@ -39,4 +39,24 @@ def make_engine(fake: FakeServer) -> Iterator[Callable[..., Engine]]:
 @pytest.fixture
 def narrow(make_engine: Callable[..., Engine]) -> Engine:
     """An engine with one connection, for which everybody waits."""
-    return make_engine(pool_size=1, max_overflow=0)
+    return make_engine(pool_size=1, max_overflow=0, pool_timeout=5)
+
+
+class Clock:
+    """The pool's clock; it stands until somebody sets it forward."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which the pool goes from now on; not for tests that wait."""
+    clock = Clock()
+    monkeypatch.setattr("plainsql._sync.pool.time", clock)
+    return clock

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.errors import AuthenticationError, ConnectError, PoolTimeout
+from plainsql.errors import AuthenticationError, ConnectError, Disconnected, PoolClosed, PoolTimeout
 from plainsql.testing.fake import FakeError, Hold
-from tests.beside import Beside, until
+from tests.beside import Beside, interrupt, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plainsql import Engine
     from plainsql.testing.fake import FakeServer
+    from tests._sync.conftest import Clock
 
 
 def waiting(engine: Engine, number: int) -> None:
@@ -52,6 +53,32 @@ def test_waiters_are_served_first_come_first_served(
     assert served == [0, 1, 2, 3, 4]
     assert len(fake.connections) == 1
     assert narrow.pool.status().handoffs == 5
+
+
+def test_a_connection_that_is_given_up_lets_a_waiter_connect(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    held = narrow.connect()
+    waiter = Beside(use, narrow)
+    waiting(narrow, 1)
+    held.invalidate()
+
+    assert waiter.result() == "here"
+    assert len(fake.connections) == 2
+    held.close()
+
+
+def test_a_dropped_connection_comes_to_one_who_waits_already(
+    narrow: Engine,
+) -> None:
+    held = [narrow.connect()]
+    waiter = Beside(use, narrow)
+    waiting(narrow, 1)
+    with pytest.warns(ResourceWarning, match=r"taken at .*test_pool\.py:\d+ in test_a_dropped"):
+        held.clear()
+
+    assert waiter.result() == "here"
+    assert narrow.pool.status().busy == 0
 
 
 # -- connects that fail -------------------------------------------------------------------------
@@ -127,3 +154,285 @@ def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
     assert "in test_a_timeout_tells" in message
     assert message.endswith("last connect error: no route")
     assert engine.pool.status().timeouts == 1
+
+
+# -- interrupts ---------------------------------------------------------------------------------
+
+
+def test_an_interrupted_waiter_leaves_the_queue(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    held = narrow.connect()
+    waiting = narrow.pool.status
+    interrupt(lambda: waiting().waiting == 1, narrow.connect)
+
+    assert waiting().waiting == 0
+    held.close()
+    assert use(narrow) == "here"
+    assert len(fake.connections) == 1
+
+
+def test_an_interrupted_connect_frees_its_place(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    hold = fake.at("connect", Hold())
+    interrupt(hold.reached.is_set, narrow.connect)
+
+    assert use(narrow) == "here"
+    hold.go()
+    narrow.dispose()
+    until(lambda: fake.open == [])
+
+
+def test_an_interrupted_on_connect_frees_its_place(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    def set_up(raw: Any) -> None:
+        raw.cursor().execute("SET x")
+
+    engine = make_engine(pool_size=1, max_overflow=0, on_connect=set_up)
+    hold = fake.at("SET x", Hold())
+    interrupt(hold.reached.is_set, engine.connect)
+
+    assert use(engine) == "here"
+    hold.go()  # async, the hook runs on, and its connection is closed at its end
+    until(lambda: fake.connections[0].closed)
+    assert len(fake.connections) == 2
+
+
+def test_an_interrupted_ping_costs_the_connection(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=0, pool_pre_ping=True)
+    use(engine)
+    hold = fake.at("SELECT 1", Hold(), when="after")
+    interrupt(hold.reached.is_set, engine.connect)
+
+    until(lambda: fake.open == [])
+    assert use(engine) == "here"
+    assert len(fake.connections) == 2
+
+
+# -- what is given out --------------------------------------------------------------------------
+
+
+def test_the_last_one_that_came_back_is_given_out_first(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine()
+    with engine.connect():
+        use(engine)
+    use(engine)
+
+    assert [connection.sent.count("SELECT here") for connection in fake.connections] == [1, 1]
+
+
+def test_a_connection_is_renewed_at_the_end_of_its_life(
+    make_engine: Callable[..., Engine], fake: FakeServer, clock: Clock
+) -> None:
+    """Its life is shortened by a tenth at most."""
+    engine = make_engine(pool_recycle=100)
+    use(engine)
+    clock.forward(89)
+    use(engine)
+    assert len(fake.connections) == 1
+    clock.forward(12)
+    use(engine)
+    assert [connection.closed for connection in fake.connections] == [True, False]
+
+
+def test_a_connection_that_comes_back_too_old_is_closed_at_once(
+    make_engine: Callable[..., Engine], fake: FakeServer, clock: Clock
+) -> None:
+    engine = make_engine(pool_recycle=100)
+    with engine.connect():
+        clock.forward(101)
+    assert fake.connections[0].closed
+    assert engine.pool.status().idle == 0
+
+
+def test_a_connection_lives_for_ever_without_recycle(
+    make_engine: Callable[..., Engine], fake: FakeServer, clock: Clock
+) -> None:
+    engine = make_engine(pool_recycle=-1, pool_pre_ping=False)
+    use(engine)
+    clock.forward(1e9)
+    use(engine)
+    assert len(fake.connections) == 1
+
+
+PING = "SELECT 1"
+
+
+@pytest.mark.parametrize(
+    ("pre_ping", "idle", "pings"),
+    [
+        pytest.param(None, 0.9, 0, id="by default not before a second of idleness"),
+        pytest.param(None, 1.1, 1, id="by default after a second of idleness"),
+        pytest.param(True, 0.0, 1, id="each time"),
+        pytest.param(False, 999, 0, id="never"),
+    ],
+)
+def test_the_server_is_asked(
+    make_engine: Callable[..., Engine],
+    fake: FakeServer,
+    clock: Clock,
+    pre_ping: bool | None,
+    idle: float,
+    pings: int,
+) -> None:
+    engine = make_engine(pool_pre_ping=pre_ping)
+    use(engine)
+    clock.forward(idle)
+    use(engine)
+    assert fake.connections[0].sent.count(PING) == pings
+
+
+def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_pre_ping=True)
+    use(engine)
+    fake.connections[0].cut()
+
+    assert use(engine) == "here"
+    assert [connection.closed for connection in fake.connections] == [True, False]
+    assert engine.pool.status().closed == 1
+
+
+def test_a_server_that_is_gone_is_a_connect_error_and_frees_the_place(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=0, pool_pre_ping=True)
+    use(engine)
+    fake.connections[0].cut()
+    fake.at("connect", FakeError("08001", "nobody is there"))
+
+    with pytest.raises(ConnectError, match="nobody is there"):
+        use(engine)
+    assert use(engine) == "here"
+
+
+def test_after_a_lost_connection_the_others_are_asked_once(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine()
+    with engine.connect() as one:
+        use(engine)
+        fake.at("SELECT", FakeError("08006"))
+        with pytest.raises(Disconnected):
+            one.execute("SELECT 2")
+    use(engine)
+    use(engine)
+
+    assert len(fake.connections) == 2
+    assert fake.connections[1].sent.count(PING) == 1
+
+
+def test_one_idle_too_many_is_closed(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=1)
+    with engine.connect(), engine.connect():
+        assert len(fake.open) == 2
+    assert len(fake.open) == engine.pool.status().idle == 1
+
+
+def test_null_pool_closes_what_comes_back(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(poolclass="NullPool")
+    use(engine)
+    assert use(engine) == "here"
+    assert [connection.closed for connection in fake.connections] == [True, True]
+
+
+# -- how connections are made -------------------------------------------------------------------
+
+
+def test_a_creator_makes_the_connections(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(creator=fake.connect, connect_args=None)
+    assert use(engine) == "here"
+    assert len(fake.connections) == 1
+
+
+def test_a_creator_that_fails_frees_the_place(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(creator=fake.connect, pool_size=1, max_overflow=0)
+    fake.at("connect", ZeroDivisionError("mine"))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        use(engine)
+    assert use(engine) == "here"
+
+
+def test_an_on_connect_that_fails_closes_the_connection_and_frees_the_place(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    seen: list[Any] = []
+
+    def refuse_the_first(raw: Any) -> None:
+        seen.append(raw)
+        if len(seen) == 1:
+            raise ZeroDivisionError("mine")
+
+    engine = make_engine(on_connect=refuse_the_first, pool_size=1, max_overflow=0)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        use(engine)
+    until(lambda: fake.open == [])
+    assert use(engine) == "here"
+    assert len(seen) == 2
+
+
+def test_a_connect_takes_its_time_limit_to_the_driver(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(connect_timeout=0.01)
+    fake.at("connect", Hold())
+    with pytest.raises(ConnectError, match="timed out"):
+        use(engine)
+
+
+# -- the end ------------------------------------------------------------------------------------
+
+
+def test_dispose_lets_busy_connections_be_closed_when_they_come_back(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine()
+    with engine.connect() as busy:
+        use(engine)
+        engine.dispose()
+        assert [connection.closed for connection in fake.connections] == [False, True]
+        assert busy.scalar("SELECT still") == "still"
+    assert fake.open == []
+    assert use(engine) == "here"
+
+
+def test_a_failing_close_is_silent_and_the_others_are_closed(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine()
+    with engine.connect():
+        use(engine)
+    fake.at("close", FakeError("08006"))
+    engine.dispose()
+    assert len(fake.connections) == 2
+    assert fake.open == []
+
+
+def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
+    narrow: Engine,
+) -> None:
+    held = narrow.connect()
+    waiter = Beside(use, narrow)
+    waiting(narrow, 1)
+    narrow.pool.dispose(final=True)
+
+    with pytest.raises(PoolClosed):
+        waiter.result()
+    held.close()
+    with pytest.raises(PoolClosed):
+        narrow.connect()
