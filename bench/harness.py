@@ -70,6 +70,8 @@ class Case:
             bench.stack = stack
             runs = self.runs(bench)
             self._verify(bench, runs)
+            gc.collect()
+            gc.freeze()  # what one contender brought along must not burden the others' collections
             operations = {name: self._calibrate(bench, run) for name, run in runs.items()}
             times = self._interleave(bench, runs, operations, rounds or self.rounds)
         cells = {name: self._cell(seconds, times[RAW]) for name, seconds in times.items()}

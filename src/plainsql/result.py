@@ -94,7 +94,10 @@ def only(units: Iterator[T]) -> T:
         for _ in units:
             raise _too_many()
         return unit
-    raise _none()
+    raise NoResultFound(
+        "no row was found where one is required; "
+        "one_or_none() or scalar_one_or_none() give None instead"
+    )
 
 
 def only_or_none(units: Iterator[T]) -> T | None:
@@ -104,13 +107,6 @@ def only_or_none(units: Iterator[T]) -> T | None:
             raise _too_many()
         return unit
     return None
-
-
-def _none() -> NoResultFound:
-    return NoResultFound(
-        "no row was found where one is required; "
-        "one_or_none() or scalar_one_or_none() give None instead"
-    )
 
 
 def _too_many() -> MultipleResultsFound:
@@ -150,17 +146,16 @@ class _Fetch(Generic[T]):
 
     _wrap: ClassVar[type[RowMapping] | None] = None
 
-    if TYPE_CHECKING:
-
-        @property
-        def _rows(self) -> Iterator[Raw] | None: ...
-
     _row_class: type[Row] | None
     _view: _View
 
+    def _raw(self) -> Iterator[Raw] | None:
+        """Return the rows that were not fetched yet, as the driver gave them; None once closed."""
+        raise NotImplementedError
+
     def _left(self) -> Iterator[T]:
         """Return what was not fetched yet, lazily, or raise."""
-        rows, view = self._rows, self._view
+        rows, view = self._raw(), self._view
         unit = view.unit or self._row_class
         if rows is None or unit is None:
             raise self._refusal()
@@ -234,7 +229,7 @@ class _Fetch(Generic[T]):
     @property
     def closed(self) -> bool:
         """Whether the result was closed."""
-        return self._rows is None
+        return self._raw() is None
 
     def __iter__(self) -> Iterator[T]:
         return self._left()
@@ -296,7 +291,7 @@ class Result(_Rows[R]):
 
     __slots__ = ("_rows", "lastrowid", "rowcount")
 
-    _rows: Iterator[Raw] | None
+    _rows: Iterable[Raw] | None  # as they came, until somebody draws from them
 
     def __init__(
         self,
@@ -305,7 +300,7 @@ class Result(_Rows[R]):
         rowcount: int,
         lastrowid: Any = None,
     ) -> None:
-        self._rows = iter(rows or ())
+        self._rows = () if rows is None else rows
         self._row_class = row_class
         self._view = _PLAIN
         self.rowcount = rowcount
@@ -314,14 +309,16 @@ class Result(_Rows[R]):
     def one(self) -> R:
         """Return the only row and close the result; raise if there is none or a second one."""
         rows, cls = self._rows, self._row_class
-        if rows is None or cls is None or self._view is not _PLAIN:
-            return super().one()
-        self._rows = None
-        for raw in rows:
-            for _ in rows:
-                raise _too_many()
-            return cls(raw)  # type: ignore[return-value]
-        raise _none()
+        if rows.__class__ is list and len(rows) == 1 and self._view is _PLAIN and cls is not None:
+            self._rows = None
+            return cls(rows[0])  # type: ignore[return-value]
+        return super().one()
+
+    def _raw(self) -> Iterator[Raw] | None:
+        rows = self._rows
+        if rows is not None:
+            rows = self._rows = iter(rows)
+        return rows
 
     def close(self) -> None:
         """Drop the rows that are left; fetching then raises ResultError."""
@@ -352,7 +349,7 @@ class Result(_Rows[R]):
 
     def _values(self) -> Iterator[Any]:
         """Return the first column of what is left; plainly where nothing was asked before."""
-        cls, rows = self._row_class, self._rows
+        cls, rows = self._row_class, self._raw()
         plain = self._view is _PLAIN
         if plain and rows is not None and cls is not None and cls._fields:
             return map(_FIRST_COLUMN, rows)
@@ -389,9 +386,8 @@ class _OnResult(_Fetch[T]):
         self._row_class = home._columns()
         self._view = view
 
-    @property
-    def _rows(self) -> Iterator[Raw] | None:
-        return self._home._rows
+    def _raw(self) -> Iterator[Raw] | None:
+        return self._home._raw()
 
     def close(self) -> None:
         """Drop the rows that are left; fetching then raises ResultError."""

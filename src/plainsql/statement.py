@@ -174,6 +174,24 @@ class Examined:
         self.simple = not self.special
 
 
+class Untouched(Examined):
+    """A statement that goes to the driver as it is, with its parameters."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, statement: str, verb: str, dialect: Dialect, values: Any) -> None:
+        super().__init__(statement, verb, dialect)
+        self._values = values
+
+    def bind(self, params: Mapping[str, Any]) -> Any:
+        """Return the parameters that came with the statement."""
+        del params
+        return self._values
+
+    def refuse_surplus(self, params: Mapping[str, Any]) -> None:
+        """The driver counts its parameters itself."""
+
+
 class Compiled(Examined):
     """A statement rendered for one dialect and lexer mode.
 
@@ -461,8 +479,10 @@ class StatementCache:
         self._characters = 0
         self.nothing = Examined("", "", dialect)
 
-    def compile(self, statement: str | TextClause) -> Compiled:
+    def compile(self, statement: str | TextClause | Untouched) -> Compiled:
         """Compile a statement that `entries` does not have, and keep it."""
+        if isinstance(statement, Untouched):
+            return statement  # type: ignore[return-value] # with it, the caller needs no more
         if isinstance(statement, str):
             clause = TextClause(statement)
         elif isinstance(statement, TextClause):
@@ -488,12 +508,12 @@ class StatementCache:
             self._characters += size
         return compiled
 
-    def untouched(self, sql: str) -> Examined:
+    def untouched(self, sql: str, values: Any = None) -> Untouched:
         """Examine a statement that goes to the driver as it is."""
         if not isinstance(sql, str):
             raise ArgumentError(f"a statement must be a str, not {type(sql).__name__}")
         match = FIRST_WORD.match(sql)
-        return Examined(sql, match[1].upper() if match else "", self._dialect)
+        return Untouched(sql, match[1].upper() if match else "", self._dialect, values)
 
 
 def is_mapping(params: Any) -> bool:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import LiteralString, Self
 
     from plainsql._async.engine import AsyncEngine
-    from plainsql._async.link import AsyncLink
     from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
@@ -73,27 +72,17 @@ class AsyncConnection(AsyncTransacting):
         try:
             compiled = link.compiled[key]
         except KeyError:
+            compiled = None
+        if compiled is None:
             compiled = link.statements.compile(statement)
         if params is None:
             params = NOTHING
         elif params.__class__ is not dict and not is_mapping(params):
             return await self._execute_many(compiled, params)
         if compiled.simple and self._ready:
-            values = compiled.bind(params)  # type: ignore[arg-type]
-            return await self._run(link, compiled, compiled.sql, values)
-        sql, values = await self._prepare(compiled, params)  # type: ignore[arg-type]
-        return await self._run(link, compiled, sql, values)
-
-    async def _prepare(self, compiled: Compiled, params: Mapping[str, Any]) -> tuple[str, Any]:
-        """Bind the parameters; if they are right, see that the statement may be sent."""
-        if self._strict:
-            compiled.refuse_surplus(params)
-        bound = compiled.expand(params) if compiled.lists else (compiled.sql, compiled.bind(params))
-        await self._make_ready(compiled)
-        return bound
-
-    async def _run(self, link: AsyncLink, compiled: Examined, sql: str, values: Any) -> Result[Any]:
-        """Send one statement and bring its rows up."""
+            sql, values = compiled.sql, compiled.bind(params)  # type: ignore[arg-type]
+        else:
+            sql, values = await self._prepare(compiled, params)  # type: ignore[arg-type]
         if self._echo is not None:
             self._echo.statement(sql, values)
         cursor = link.cursor
@@ -119,6 +108,14 @@ class AsyncConnection(AsyncTransacting):
         if compiled.special:
             await self._after_special(compiled, had_rows=columns is not None)
         return result
+
+    async def _prepare(self, compiled: Compiled, params: Mapping[str, Any]) -> tuple[str, Any]:
+        """Bind the parameters; if they are right, see that the statement may be sent."""
+        if self._strict:
+            compiled.refuse_surplus(params)
+        bound = compiled.expand(params) if compiled.lists else (compiled.sql, compiled.bind(params))
+        await self._make_ready(compiled)
+        return bound
 
     async def scalar(
         self,
@@ -155,11 +152,11 @@ class AsyncConnection(AsyncTransacting):
         if execution_options:
             _refuse_options(execution_options)
         link = self._link or await self._take_link()
-        examined = link.statements.untouched(statement)
-        await self._make_ready(examined)
-        if isinstance(params, list):
-            return await self._send_many(examined, params)
-        return await self._run(link, examined, statement, params)
+        untouched = link.statements.untouched(statement, params)
+        if not isinstance(params, list):
+            return await self.execute(untouched)  # type: ignore[arg-type]
+        await self._make_ready(untouched)
+        return await self._send_many(untouched, params)
 
     def stream(
         self,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing import LiteralString, Self
 
     from plainsql._sync.engine import Engine
-    from plainsql._sync.link import Link
     from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
@@ -74,27 +73,17 @@ class Connection(Transacting):
         try:
             compiled = link.compiled[key]
         except KeyError:
+            compiled = None
+        if compiled is None:
             compiled = link.statements.compile(statement)
         if params is None:
             params = NOTHING
         elif params.__class__ is not dict and not is_mapping(params):
             return self._execute_many(compiled, params)
         if compiled.simple and self._ready:
-            values = compiled.bind(params)  # type: ignore[arg-type]
-            return self._run(link, compiled, compiled.sql, values)
-        sql, values = self._prepare(compiled, params)  # type: ignore[arg-type]
-        return self._run(link, compiled, sql, values)
-
-    def _prepare(self, compiled: Compiled, params: Mapping[str, Any]) -> tuple[str, Any]:
-        """Bind the parameters; if they are right, see that the statement may be sent."""
-        if self._strict:
-            compiled.refuse_surplus(params)
-        bound = compiled.expand(params) if compiled.lists else (compiled.sql, compiled.bind(params))
-        self._make_ready(compiled)
-        return bound
-
-    def _run(self, link: Link, compiled: Examined, sql: str, values: Any) -> Result[Any]:
-        """Send one statement and bring its rows up."""
+            sql, values = compiled.sql, compiled.bind(params)  # type: ignore[arg-type]
+        else:
+            sql, values = self._prepare(compiled, params)  # type: ignore[arg-type]
         if self._echo is not None:
             self._echo.statement(sql, values)
         cursor = link.cursor
@@ -120,6 +109,14 @@ class Connection(Transacting):
         if compiled.special:
             self._after_special(compiled, had_rows=columns is not None)
         return result
+
+    def _prepare(self, compiled: Compiled, params: Mapping[str, Any]) -> tuple[str, Any]:
+        """Bind the parameters; if they are right, see that the statement may be sent."""
+        if self._strict:
+            compiled.refuse_surplus(params)
+        bound = compiled.expand(params) if compiled.lists else (compiled.sql, compiled.bind(params))
+        self._make_ready(compiled)
+        return bound
 
     def scalar(
         self,
@@ -156,11 +153,11 @@ class Connection(Transacting):
         if execution_options:
             _refuse_options(execution_options)
         link = self._link or self._take_link()
-        examined = link.statements.untouched(statement)
-        self._make_ready(examined)
-        if isinstance(params, list):
-            return self._send_many(examined, params)
-        return self._run(link, examined, statement, params)
+        untouched = link.statements.untouched(statement, params)
+        if not isinstance(params, list):
+            return self.execute(untouched)  # type: ignore[arg-type]
+        self._make_ready(untouched)
+        return self._send_many(untouched, params)
 
     def stream(
         self,

@@ -7,7 +7,6 @@ I/O; a place in the pool is freed before its connection is closed.
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 import warnings
@@ -183,6 +182,8 @@ class QueuePool:
 
     def _lifetime(self) -> float:
         """Return the seconds a connection may live: a tenth of jitter lest all end at once."""
+        import random
+
         return self._recycle * random.uniform(0.9, 1.0)  # noqa: S311 - not a secret
 
     # -- examine -------------------------------------------------------------------------------
