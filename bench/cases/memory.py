@@ -19,6 +19,8 @@ SQL = f"SELECT {COLUMNS} FROM {ROWS} CROSS JOIN {COPIES}"
 WARM = f"SELECT {COLUMNS} FROM {ROWS} LIMIT 3000"
 CACHE = f"SELECT count(ratio) FROM {ROWS}"
 
+CHILD = "import sys; from bench.cases.memory import main; main(*sys.argv[1:])"
+
 
 class Memory(Case):
     name = "memory"
@@ -32,7 +34,7 @@ class Memory(Case):
 
 
 def _in_child(bench: Bench, name: str) -> float:
-    words = [sys.executable, "-m", "bench.cases.memory", bench.kind, str(bench.size), name]
+    words = [sys.executable, "-c", CHILD, bench.kind, str(bench.size), name]
     # the URL goes by stdin, not past everybody's eyes
     done = subprocess.run(words, input=bench.url, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout)
@@ -72,7 +74,3 @@ def peak(work: Callable[[], None]) -> float:
     with resident() if HAS_RESIDENT else traced() as taken:
         work()
     return taken.bytes
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
