@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 
 #: Seconds within which everything here must have happened.
 DEADLINE = 20.0
-
-#: What a user's interrupt raises.
-Interrupt = KeyboardInterrupt
-AsyncInterrupt = asyncio.CancelledError
 
 
 class Beside:
@@ -80,14 +77,17 @@ async def until_async(reached: Callable[[], object]) -> None:
 
 
 def interrupt(reached: Callable[[], object], call: Callable[..., Any], *args: Any) -> None:
-    """Make a call in the main thread, and press Ctrl-C as soon as it has reached its point."""
+    """Make a call in the main thread, and press Ctrl-C as soon as it waits at its point."""
     main = threading.main_thread().ident
     assert main == threading.get_ident(), "only the main thread hears of Ctrl-C"
 
     def press() -> None:
         until(reached)
+        until(lambda: sys._current_frames()[main].f_code.co_name == "wait")
         signal.pthread_kill(main, signal.SIGINT)
 
+    # a program that was started in the background ignores Ctrl-C, as some CI does
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     presser = Beside(press)
     try:
         call(*args)
@@ -95,6 +95,7 @@ def interrupt(reached: Callable[[], object], call: Callable[..., Any], *args: An
         return
     finally:
         presser.result()
+        signal.signal(signal.SIGINT, before)
     raise AssertionError("Ctrl-C was swallowed")
 
 

@@ -178,9 +178,7 @@ async def test_an_interrupted_connect_frees_its_place(
     await interrupt_async(hold.reached.is_set, narrow_async.connect)
 
     assert await use(narrow_async) == "here"
-    hold.go()
-    await narrow_async.dispose()
-    await until_async(lambda: fake.open == [])
+    hold.go(FakeError("08001"))  # nobody hears of it any more
 
 
 async def test_an_interrupted_on_connect_frees_its_place(
