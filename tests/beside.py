@@ -54,6 +54,10 @@ class AsyncBeside:
     async def _run(self, call: Callable[..., Any], args: Any) -> Any:
         return await call(*args)
 
+    def cancel(self) -> None:
+        """Cancel the task."""
+        self._task.cancel()
+
     async def result(self) -> Any:
         """Wait for the call and return, or raise, what it did."""
         async with asyncio.timeout(DEADLINE):
@@ -105,7 +109,7 @@ async def interrupt_async(
     """Make a call in a task, and cancel it as soon as it has reached its point."""
     beside = AsyncBeside(call, *args)
     await until_async(reached)
-    beside._task.cancel()
+    beside.cancel()
     try:
         await beside.result()
     except asyncio.CancelledError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plainsql.testing.fake import FakeServer
+from tests.beside import until_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,7 @@ def fake() -> FakeServer:
 
 @pytest.fixture
 async def make_engine_async(fake: FakeServer) -> AsyncIterator[Callable[..., AsyncEngine]]:
-    """Makes engines on it; disposed of after the test, which must not leave a connection open."""
+    """Makes engines on it; disposed of after the test, which must leave no connection open."""
     engines: list[AsyncEngine] = []
 
     def make(**options: Any) -> AsyncEngine:
@@ -32,7 +33,7 @@ async def make_engine_async(fake: FakeServer) -> AsyncIterator[Callable[..., Asy
     yield make
     for engine in engines:
         await engine.dispose()
-    assert fake.open == []
+    await until_async(lambda: fake.open == [])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plainsql.testing.fake import FakeServer
+from tests.beside import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Callable
@@ -23,7 +24,7 @@ def fake() -> FakeServer:
 
 @pytest.fixture
 def make_engine(fake: FakeServer) -> Iterator[Callable[..., Engine]]:
-    """Makes engines on it; disposed of after the test, which must not leave a connection open."""
+    """Makes engines on it; disposed of after the test, which must leave no connection open."""
     engines: list[Engine] = []
 
     def make(**options: Any) -> Engine:
@@ -33,7 +34,7 @@ def make_engine(fake: FakeServer) -> Iterator[Callable[..., Engine]]:
     yield make
     for engine in engines:
         engine.dispose()
-    assert fake.open == []
+    until(lambda: fake.open == [])
 
 
 @pytest.fixture

@@ -1,0 +1,220 @@
+"""The pool at the edge of a process, a loop, or a task: fork, another loop, exit, cancellation.
+
+What a child or another loop may do with what it inherited stands in `test_inheritance`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from plainsql.errors import PoolError
+from plainsql.testing.fake import FakeServer, Hold
+from tests.beside import AsyncBeside, Beside, until, until_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plainsql import Engine
+    from plainsql.aio import AsyncEngine
+
+
+# -- another process ----------------------------------------------------------------------------
+
+
+def in_a_child(work: Callable[[], None]) -> int:
+    """Do something in a forked child; return its exit code."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+with_threads = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
+
+@fork
+def test_a_child_begins_empty_and_says_nothing_on_the_parents_lines() -> None:
+    server = FakeServer()
+    engine = server.engine(pool_pre_ping=True)
+    busy = engine.connect()
+    engine.connect().close()
+    said = [list(connection.sent) for connection in server.connections]
+
+    def child() -> None:
+        with engine.connect() as connection:
+            assert connection.scalar("SELECT mine") == "mine"
+        assert len(server.connections) == 3
+        assert engine.pool.status().idle == 1
+        engine.dispose()
+        busy.close()
+        assert [connection.closed for connection in server.connections] == [False, False, True]
+        assert said == [connection.sent for connection in server.connections[:2]]
+
+    assert in_a_child(child) == 0
+    assert busy.scalar("SELECT two") == "two"
+    busy.close()
+    engine.dispose()
+
+
+@fork
+@with_threads
+def test_a_child_works_whatever_the_parents_threads_were_doing() -> None:
+    """One of them waits for a connection that another one is opening."""
+    server = FakeServer()
+    engine = server.engine(pool_size=1, max_overflow=0)
+    hold = server.at("connect", Hold())
+    connecting = Beside(use, engine)
+    until(hold.reached.is_set)
+    waiting = Beside(use, engine)
+    until(lambda: engine.pool.status().waiting == 1)
+
+    assert in_a_child(lambda: use(engine)) == 0
+    hold.go()
+    connecting.result()
+    waiting.result()
+    engine.dispose()
+
+
+def use(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert connection.scalar("SELECT here") == "here"
+
+
+# -- another loop -------------------------------------------------------------------------------
+
+
+async def use_async(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        assert await connection.scalar("SELECT here") == "here"
+
+
+def test_an_engine_of_a_loop_that_is_still_there_is_refused_in_another() -> None:
+    engine = FakeServer().engine_async()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(use_async(engine))
+
+    with pytest.raises(PoolError, match="one engine per loop"):
+        asyncio.run(use_async(engine))
+    loop.run_until_complete(use_async(engine))
+    loop.run_until_complete(engine.dispose())
+    loop.close()
+
+
+def test_an_engine_of_a_loop_that_is_closed_begins_anew() -> None:
+    server = FakeServer()
+    engine = server.engine_async()
+    asyncio.run(use_async(engine))
+    asyncio.run(use_async(engine))
+    assert len(server.connections) == 2
+    asyncio.run(engine.dispose())
+
+
+# -- a cancelled task ---------------------------------------------------------------------------
+
+
+async def test_a_connection_that_comes_for_a_cancelled_task_is_closed() -> None:
+    server = FakeServer()
+    engine = server.engine_async(pool_size=1, max_overflow=0)
+    hold = server.at("connect", Hold())
+    connecting = AsyncBeside(use_async, engine)
+    await until_async(hold.reached.is_set)
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting.result()
+    hold.go()
+
+    await until_async(lambda: [connection.closed for connection in server.connections] == [True])
+    await use_async(engine)
+    await engine.dispose()
+
+
+async def test_a_place_that_was_assigned_to_a_cancelled_task_goes_to_the_next() -> None:
+    """Both happen before the task runs again."""
+    server = FakeServer()
+    engine = server.engine_async(pool_size=1, max_overflow=0)
+    held = await engine.connect()
+    pool = engine.pool
+    first = AsyncBeside(use_async, engine)
+    await until_async(lambda: pool.status().waiting == 1)
+    second = AsyncBeside(use_async, engine)
+    await until_async(lambda: pool.status().waiting == 2)
+    await held.close()
+    assert engine.pool.status().handoffs == 1
+    first.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await first.result()
+    await second.result()
+    assert len(server.connections) == 1
+    await engine.dispose()
+
+
+async def test_a_timeout_around_an_acquire_leaves_no_trace() -> None:
+    engine = FakeServer().engine_async(pool_size=1, max_overflow=0)
+    async with engine.connect():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await engine.connect()
+        assert engine.pool.status().waiting == 0
+    await use_async(engine)
+    await engine.dispose()
+
+
+# -- the end of the program ---------------------------------------------------------------------
+
+ENDS = """
+import sys, threading
+from plainsql.testing.fake import FakeServer, Hold
+
+server = FakeServer()
+engine = server.engine()
+busy = engine.connect()
+busy.execute("SELECT one")
+engine.connect().close()
+hold = server.at("SELECT long", Hold())
+
+def run_long():
+    with engine.connect() as connection:
+        connection.execute("SELECT long")
+
+threading.Thread(target=run_long, daemon=True).start()
+hold.reached.wait()
+"""
+ENDS_ASYNC = """
+import asyncio
+from plainsql.testing.fake import FakeServer, Hold
+
+server = FakeServer()
+engine = server.engine_async()
+hold = server.at("SELECT long", Hold())
+
+async def main():
+    global busy, long
+    busy = await engine.connect()
+    await busy.execute("SELECT one")
+    await (await engine.connect()).close()
+    long = await engine.connect()
+    task = asyncio.ensure_future(long.execute("SELECT long"))
+    await asyncio.to_thread(hold.reached.wait)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("program", [ENDS, ENDS_ASYNC], ids=["sync", "async"])
+def test_a_program_that_ends_amid_its_work_ends_at_once(program: str) -> None:
+    """Connections are idle, busy, and in the middle of a statement."""
+    words = [sys.executable, "-c", program]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
