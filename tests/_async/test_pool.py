@@ -344,6 +344,47 @@ async def test_null_pool_closes_what_comes_back(
     assert [connection.closed for connection in fake.connections] == [True, True]
 
 
+# -- the driver's own connection, when it comes back --------------------------------------------
+
+
+async def test_what_was_begun_on_the_drivers_connection_is_rolled_back(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    async with narrow_async.raw_connection() as raw:
+        await raw.cursor().execute("START TRANSACTION")
+    assert fake.connections[0].sent[-1] == "ROLLBACK"
+    assert narrow_async.pool.status().idle == 1
+
+
+async def test_the_drivers_connection_is_asked_before_anybody_gets_it(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    async with narrow_async.raw_connection() as raw:
+        await raw.cursor().execute("SET x")
+    await use(narrow_async)
+    assert fake.connections[0].sent[:3] == ["SET x", PING, "START TRANSACTION"]
+
+
+async def test_the_drivers_connection_is_given_up_if_its_rollback_fails(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    async with narrow_async.raw_connection() as raw:
+        await raw.cursor().execute("START TRANSACTION")
+        fake.at("ROLLBACK", FakeError("XX000"))
+    assert narrow_async.pool.status().idle == 0
+    assert await use(narrow_async) == "here"
+
+
+async def test_the_drivers_connection_is_given_up_if_its_user_closed_it(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    async with narrow_async.raw_connection() as raw:
+        await raw.driver_connection.close()
+    assert narrow_async.pool.status().idle == 0
+    assert await use(narrow_async) == "here"
+    assert len(fake.connections) == 2
+
+
 # -- how connections are made -------------------------------------------------------------------
 
 

@@ -345,6 +345,47 @@ def test_null_pool_closes_what_comes_back(
     assert [connection.closed for connection in fake.connections] == [True, True]
 
 
+# -- the driver's own connection, when it comes back --------------------------------------------
+
+
+def test_what_was_begun_on_the_drivers_connection_is_rolled_back(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    with narrow.raw_connection() as raw:
+        raw.cursor().execute("START TRANSACTION")
+    assert fake.connections[0].sent[-1] == "ROLLBACK"
+    assert narrow.pool.status().idle == 1
+
+
+def test_the_drivers_connection_is_asked_before_anybody_gets_it(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    with narrow.raw_connection() as raw:
+        raw.cursor().execute("SET x")
+    use(narrow)
+    assert fake.connections[0].sent[:3] == ["SET x", PING, "START TRANSACTION"]
+
+
+def test_the_drivers_connection_is_given_up_if_its_rollback_fails(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    with narrow.raw_connection() as raw:
+        raw.cursor().execute("START TRANSACTION")
+        fake.at("ROLLBACK", FakeError("XX000"))
+    assert narrow.pool.status().idle == 0
+    assert use(narrow) == "here"
+
+
+def test_the_drivers_connection_is_given_up_if_its_user_closed_it(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    with narrow.raw_connection() as raw:
+        raw.driver_connection.close()
+    assert narrow.pool.status().idle == 0
+    assert use(narrow) == "here"
+    assert len(fake.connections) == 2
+
+
 # -- how connections are made -------------------------------------------------------------------
 
 
