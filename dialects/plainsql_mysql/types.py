@@ -46,7 +46,7 @@ def _enum(value: Enum) -> Any:
 
 
 def _unknown(value: Any) -> Any:
-    raise ValueError(f"MySQL and MariaDB can not take a {type(value).__name__}")
+    raise ValueError(f"MySQL and MariaDB can not take a value of type {type(value).__name__}")
 
 
 PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {

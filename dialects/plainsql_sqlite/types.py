@@ -27,7 +27,7 @@ def _enum(value: Enum) -> Any:
 
 
 def _unknown(value: Any) -> Any:
-    raise ValueError(f"SQLite can not take a {type(value).__name__}")
+    raise ValueError(f"SQLite can not take a value of type {type(value).__name__}")
 
 
 PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {

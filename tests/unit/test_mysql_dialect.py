@@ -472,7 +472,7 @@ class Colour(Enum):
     RED = "red"
     NO = None
     WEIGHT = Decimal("1.5")
-    ODD = ()
+    ODD = ("odd",)
 
 
 class Level(IntEnum):
@@ -521,7 +521,7 @@ def test_values_go_as_pymysql_takes_them(value: Any, sent: Any) -> None:
         (Decimal("NaN"), "have no NaN"),
         (datetime(2024, 2, 29, tzinfo=UTC), r"store no time zone: .*replace\(tzinfo=None\)"),
         (time(1, tzinfo=UTC), r"store no time zone: .*replace\(tzinfo=None\)"),
-        (Colour.ODD, "can not take a tuple"),
+        (Colour.ODD, "can not take a value of type tuple"),
         ([1], r"is of type list, which mysql \(pymysql\) can not take"),
         ({"a": 1}, "is of type dict"),
         ({1}, "is of type set"),

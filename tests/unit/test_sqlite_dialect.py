@@ -420,7 +420,7 @@ NAIVE = datetime(2024, 2, 29, 1, 2)  # noqa: DTZ001 - SQLite's own functions kno
 class Colour(Enum):
     RED = "red"
     WEIGHT = 1.5
-    ODD = ()
+    ODD = ("odd",)
 
 
 class Level(IntEnum):
@@ -460,7 +460,7 @@ def test_values_go_as_sqlite_keeps_them(value: Any, sent: Any) -> None:
     ("value", "hint"),
     [
         (float("nan"), "SQLite would store NULL for nan"),
-        (Colour.ODD, "SQLite can not take a tuple"),
+        (Colour.ODD, "SQLite can not take a value of type tuple"),
         ([1], r"is of type list, which sqlite \(sqlite3\) can not take"),
         ({"a": 1}, "is of type dict"),
     ],
