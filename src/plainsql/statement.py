@@ -209,6 +209,7 @@ class Compiled(Examined):
         "_places",
         "_plain",
         "_scan",
+        "_single",
         "_spread",
         "_unique",
         "binds",
@@ -248,6 +249,8 @@ class Compiled(Examined):
         self.sql = self._render({})
         self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
         self._checked = bool(self.binds or self._bare)
+        plainly = not (self._checked or self._named or self.lists)
+        self._single = self.names[0] if plainly and len(self.names) == 1 else None
 
     def __str__(self) -> str:
         return self.sql
@@ -262,11 +265,14 @@ class Compiled(Examined):
 
         For statements without `lists`.  None where the statement has no parameters.
         """
-        if self._checked:
-            params = self._complete(params)
         try:
-            get = self._get
-            values = (params[self.names[0]],) if get is None else get(params)
+            if self._single is not None:  # as below, for the most frequent kind of statement
+                value = params[self._single]
+                if value.__class__ in self._plain:
+                    return (value,)
+            if self._checked:
+                params = self._complete(params)
+            values = self._get(params)
         except KeyError:
             raise self._missing(params) from None
         for value in values:
@@ -416,11 +422,13 @@ def _quoted(names: Iterable[Any]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]] | None:
-    """Return what takes the values from a mapping as a tuple; None for one name, see `bind`."""
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what takes the values from a mapping as a tuple."""
     if not names:
         return lambda _params: ()
-    return itemgetter(*names) if len(names) > 1 else None
+    if len(names) == 1:
+        return lambda params: (params[names[0]],)
+    return itemgetter(*names)
 
 
 def _mark(style: str, name: str, number: int) -> str:
