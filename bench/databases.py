@@ -99,7 +99,7 @@ class Bench:
             for name, value in PRAGMAS.items():
                 raw.execute(f"PRAGMA {name} = {value}")
             return raw
-        connection: Any = connect(self.url)
+        connection: Any = connect(self.url, plain=False)  # TLS where the others have it
         if self.by_cursor:
             connection.autocommit(False)
         else:

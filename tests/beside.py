@@ -85,13 +85,22 @@ def interrupt(reached: Callable[[], object], call: Callable[..., Any], *args: An
     main = threading.main_thread().ident
     assert main == threading.get_ident(), "only the main thread hears of Ctrl-C"
 
+    heard: list[int] = []
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        if len(heard) == 1:
+            raise KeyboardInterrupt
+
     def press() -> None:
         until(reached)
         until(lambda: sys._current_frames()[main].f_code.co_name == "wait")
-        signal.pthread_kill(main, signal.SIGINT)
+        while not heard:  # what comes between its frame and its system call, it does not hear
+            signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(0.001)
 
     # a program that was started in the background ignores Ctrl-C, as some CI does
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, hear)
     presser = Beside(press)
     try:
         call(*args)

@@ -28,6 +28,8 @@ RULES = [
     (r"async with ", "with "),
     (r"async for ", "for "),
     (r"await ", ""),
+    (r"Awaitable\[(\w+)\]", r"\1"),
+    (r"\bAwaitable, ", ""),
     (r"AsyncIterator", "Iterator"),
     (r"\bAsync([A-Z])", r"\1"),
     (r"\bcreate_async_engine\b", "create_engine"),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
-from plainsql.dialect import Dialect
+from plainsql.codecs import Json
+from plainsql.dialect import Dialect, one_by_one
 from plainsql.errors import ArgumentError
 from plainsql.lexing import LexicalRules
 from plainsql_mysql import codes, types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from plainsql.driver import ParamStyle, TransactionState
+    from plainsql.driver import Many, ParamStyle, TransactionState
     from plainsql.errors import DBAPIError
     from plainsql.url import URL
 
@@ -33,6 +34,8 @@ MODES = {
     (True, True): ANSI_QUOTES.replace(backslash_escapes=False),
 }
 
+JSON, TINY, BOOLEAN = 245, 1, "TINYINT(1)"  # FIELD_TYPE of the protocol; BOOLEAN is our own
+LONGEST_INSERT = 1 << 20  # in bytes, where the server would take more
 IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
 YEAR = 31_536_000  # in seconds; PyMySQL takes no longer connect_timeout
 CHARSETS = ("utf8mb4", "utf8mb3", "ascii", "latin1")
@@ -87,7 +90,9 @@ class MySQLDialect(Dialect):
     error_classes = codes.CLASSES
     lost_codes = codes.LOST
     retryable_codes = codes.RETRYABLE
-    parameter_codecs = types.PARAMETER_CODECS
+    parameter_codecs = types.MYSQL_PARAMETERS
+    typed_codecs = types.TYPED_CODECS
+    column_codecs: ClassVar[Mapping[Any, Any]] = {JSON: Json, BOOLEAN: types.tinyint}
     empty_set = "(SELECT NULL FROM DUAL WHERE 1 = 0)"
     ping_sql = "DO 0"
     probe_sql = "DO 0"
@@ -140,20 +145,23 @@ class MySQLDialect(Dialect):
         for name in ("read_timeout", "write_timeout"):
             if name not in connect_args:
                 setattr(raw, f"_{name}", options.get(name))
-        self._read_mode(raw)
+        self._set_up(raw)
         return raw
 
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
         raw.autocommit(True)
-        self._read_mode(raw)
+        self._set_up(raw)
         return raw
 
     @staticmethod
-    def _read_mode(raw: Any) -> None:
+    def _set_up(raw: Any) -> None:
+        types.teach(raw.encoders)
         with raw.cursor() as cursor:
-            cursor.execute("SELECT @@sql_mode")
-            raw.plainsql_mode = frozenset(cursor.fetchone()[0].split(","))
+            cursor.execute("SELECT @@sql_mode, @@max_allowed_packet")
+            mode, packet = cursor.fetchone()
+            raw.plainsql_mode = frozenset(mode.split(","))
+            raw.plainsql_packet = int(packet)
 
     def lexical_rules(self, raw: Any) -> LexicalRules:
         mode = raw.plainsql_mode
@@ -227,6 +235,31 @@ class MySQLDialect(Dialect):
 
     # -- statements ----------------------------------------------------------------------------
 
+    def execute_many(
+        self, cursor: Any, sql: str, rows: Sequence[Any], many: Many
+    ) -> tuple[list[Any] | None, int]:
+        """Send an INSERT of one group with many groups; PyMySQL's own `executemany` guesses."""
+        if not many.group:
+            return one_by_one(cursor, sql, rows)
+        head, tail = many.head % (), many.tail % ()
+        limit = min(LONGEST_INSERT, cursor.connection.plainsql_packet - 1024)
+        total, size = 0, limit
+        groups: list[str] = []
+        for row in rows:
+            group = cursor.mogrify(many.group, row)
+            length = len(group.encode(errors="replace")) + 1
+            if groups and size + length > limit:
+                total += cursor.execute(f"{head}{','.join(groups)}{tail}")
+                groups = []
+            size = length + (size if groups else len(head.encode()) + len(tail.encode()))
+            groups.append(group)
+        return None, total + cursor.execute(f"{head}{','.join(groups)}{tail}")
+
+    def column_codes(self, columns: Any) -> tuple[Any, ...]:
+        return tuple(
+            [BOOLEAN if (code, size) == (TINY, 1) else code for _, code, _, size, *_ in columns]
+        )
+
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         del batch
         return self._stream_cursor(raw)
@@ -246,3 +279,5 @@ class MariaDBDialect(MySQLDialect):
 
     name = "mariadb"
     capabilities = MySQLDialect.capabilities | {"returning"}
+    parameter_codecs = types.PARAMETER_CODECS
+    typed_codecs = types.MARIADB_TYPED

@@ -70,6 +70,9 @@ CLIENT: tuple[tuple[re.Pattern[str], type[errors.ConnectError], str], ...] = (
     ),
 )
 
+# psycopg says so before it sends anything.
+UNKNOWN_TYPE = re.compile(r"cannot adapt type ")
+
 _PREFIX = re.compile(
     r"connection (?:failed|is bad): |failed to resolve host |connection timeout expired$"
 )

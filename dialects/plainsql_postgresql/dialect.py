@@ -5,15 +5,17 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from plainsql import errors
+from plainsql.codecs import default_loads
 from plainsql.dialect import Dialect
 from plainsql.lexing import LexicalRules
 from plainsql_postgresql import codes, types
 from plainsql_postgresql.deadline import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from plainsql.driver import ParamStyle, TransactionState
+    from plainsql.driver import Many, ParamStyle, TransactionState
     from plainsql.errors import DBAPIError
     from plainsql.url import URL
 
@@ -69,14 +71,7 @@ class PostgreSQLDialect(Dialect):
     paramstyle: ClassVar[ParamStyle] = "format"
     lexical = LEXICAL
     capabilities = frozenset(
-        {
-            "savepoints",
-            "read_only",
-            "deferrable",
-            "interleaved_streams",
-            "transactional_ddl",
-            "returning",
-        }
+        {"savepoints", "read_only", "deferrable", "interleaved_streams", "returning"}
     )
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "host": str,
@@ -101,7 +96,11 @@ class PostgreSQLDialect(Dialect):
     }
     error_classes = codes.CLASSES
     parameter_codecs = types.PARAMETER_CODECS
+    typed_codecs = types.TYPED_CODECS
     passes_unknown_types = True
+    integers = types.INT
+    array = types.Array
+    reads_json = frozenset({114, 3802})  # json, jsonb
     max_parameters = 65535
     max_identifier_bytes = 63
     lists_as_arrays = True
@@ -111,6 +110,7 @@ class PostgreSQLDialect(Dialect):
 
         self._psycopg = psycopg
         self.driver_error = psycopg.Error
+        self._null_dumper = types.null_dumper()
 
     # -- connecting ----------------------------------------------------------------------------
 
@@ -142,7 +142,8 @@ class PostgreSQLDialect(Dialect):
         limit = self._limit(url, timeout)
         connect = self._psycopg.connect
         try:
-            return within(limit, lambda: connect(**self._arguments(url, limit, connect_args)))
+            raw = within(limit, lambda: connect(**self._arguments(url, limit, connect_args)))
+            return self._set_up(raw)
         except TimeoutError:
             raise self._expired() from None
 
@@ -153,18 +154,29 @@ class PostgreSQLDialect(Dialect):
         connect = self._psycopg.AsyncConnection.connect
         try:
             async with asyncio.timeout(limit):
-                return await connect(**self._arguments(url, limit, connect_args))
+                raw = await connect(**self._arguments(url, limit, connect_args))
+                return self._set_up(raw)
         except TimeoutError:
             raise self._expired() from None
 
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
         raw.autocommit = True
-        return raw
+        return self._set_up(raw)
 
     async def adopt_async(self, creator: Callable[[], Any]) -> Any:
         raw = await creator()
         await raw.set_autocommit(True)
+        return self._set_up(raw)
+
+    def _set_up(self, raw: Any) -> Any:
+        """Teach this connection, and no other, our types; no I/O."""
+        from psycopg.types import json, string
+
+        raw.adapters.register_dumper(types.Text, string.StrDumper)
+        raw.adapters.register_dumper(types.Null, self._null_dumper)
+        if self.codecs.json_loads is not default_loads:
+            json.set_json_loads(self.codecs.json_loads, raw)
         return raw
 
     def lexical_rules(self, raw: Any) -> LexicalRules:
@@ -178,7 +190,11 @@ class PostgreSQLDialect(Dialect):
         return getattr(exc, "sqlstate", None)
 
     def error_class(self, exc: BaseException, code: str | None) -> type[DBAPIError] | None:
-        told = codes.failed_connect(str(exc)) if code is None else None
+        if code is not None:
+            return None
+        if codes.UNKNOWN_TYPE.match(str(exc)):
+            return errors.DataError
+        told = codes.failed_connect(str(exc))
         return None if told is None else told[0]
 
     def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
@@ -263,16 +279,52 @@ class PostgreSQLDialect(Dialect):
 
     # -- statements ----------------------------------------------------------------------------
 
+    def execute_many(
+        self, cursor: Any, sql: str, rows: Sequence[Any], many: Many
+    ) -> tuple[list[Any] | None, int]:
+        cursor.executemany(sql, rows, returning=many.returns)
+        if not many.returns:
+            return None, cursor.rowcount
+        found: list[Any] = []
+        total, more = 0, True
+        while more:  # a result for each set, in their order
+            found += cursor.fetchall() if cursor.description is not None else ()
+            total, more = total + cursor.rowcount, cursor.nextset()
+        return (None if cursor.description is None else found), total
+
+    async def execute_many_async(
+        self, cursor: Any, sql: str, rows: Sequence[Any], many: Many
+    ) -> tuple[list[Any] | None, int]:
+        await cursor.executemany(sql, rows, returning=many.returns)
+        if not many.returns:
+            return None, cursor.rowcount
+        found: list[Any] = []
+        total, more = 0, True
+        while more:
+            found += await cursor.fetchall() if cursor.description is not None else ()
+            total, more = total + cursor.rowcount, cursor.nextset()
+        return (None if cursor.description is None else found), total
+
     @staticmethod
-    def columns(cursor: Any) -> tuple[bytes | None, ...] | None:
+    def columns(cursor: Any) -> tuple[Any, ...] | None:
         """Return the names as libpq has them; `cursor.description` costs far more."""
         result = cursor.pgresult
         if result is None or not result.nfields:
             return () if result is not None and result.status == TUPLES_OK else None
         return tuple(map(result.fname, range(result.nfields)))
 
+    @staticmethod
+    def typed_columns(cursor: Any) -> tuple[Any, ...] | None:
+        result = cursor.pgresult
+        names = PostgreSQLDialect.columns(cursor)
+        return names and tuple([(name, result.ftype(at)) for at, name in enumerate(names)])
+
     def column_names(self, columns: Any) -> tuple[str, ...]:
-        return tuple([name.decode(errors="surrogateescape") for name in columns])
+        names = [column[0] if column.__class__ is tuple else column for column in columns]
+        return tuple([name.decode(errors="surrogateescape") for name in names])
+
+    def typed_null(self, type_: Any) -> Any:
+        return types.NULLS.get(type_)
 
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         del batch

@@ -12,12 +12,92 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from plainsql.codecs import Json, plain_value
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+INT = range(-(1 << 63), 1 << 63)
+
+
 def _enum(value: Enum) -> Any:
     return value.value
+
+
+def _json(text: str) -> Any:
+    from psycopg.types.json import Jsonb
+
+    return Jsonb(text, dumps=str)
+
+
+class Text(str):
+    """A str in an array, sent as text: an array of unknown type would come back as one text."""
+
+    __slots__ = ()
+
+
+class Null:
+    """NULL of a known type: alone, the server can not tell its type."""
+
+    __slots__ = ("oid",)
+
+    def __init__(self, oid: int) -> None:
+        self.oid = oid
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+NULLS = {
+    bool: Null(16),
+    bytes: Null(17),
+    int: Null(20),
+    str: Null(25),
+    float: Null(701),
+    date: Null(1082),
+    time: Null(1083),
+    datetime: Null(1114),
+    timedelta: Null(1186),
+    Decimal: Null(1700),
+    UUID: Null(2950),
+    Json: Null(3802),
+}
+
+
+def null_dumper() -> Any:
+    """Return the class that sends a `Null` with its oid."""
+    from psycopg.adapt import Dumper
+
+    class NullDumper(Dumper):
+        def get_key(self, obj: Null, format: Any) -> Any:
+            return (Null, obj.oid)
+
+        def upgrade(self, obj: Null, format: Any) -> Any:
+            dumper = NullDumper(Null)
+            dumper.oid = obj.oid
+            return dumper
+
+        def dump(self, obj: Null) -> None:
+            return None
+
+    return NullDumper
+
+
+class Array(list[Any]):
+    """The list of `IN :ids`; what it is compared with gives its items their type."""
+
+
+def _list(value: list[Any]) -> list[Any]:
+    """Make the items plain: psycopg would send an enumeration's name, and ask a `__str__`."""
+    return [_item(item) for item in value]
+
+
+def _item(value: Any) -> Any:
+    if isinstance(value, list):
+        return _list(value)
+    value = plain_value(value.value if isinstance(value, Enum) else value)
+    return Text(value) if isinstance(value, str) else value
 
 
 PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
@@ -35,7 +115,14 @@ PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     timedelta: None,
     Decimal: None,
     UUID: None,
-    list: None,
+    list: _list,
+    Array: None,
+    Text: None,
+    Null: None,
     "pathlib.PurePath": str,
+    Json: _json,
     Enum: _enum,
 }
+
+# A text of unknown type takes the type of its place, and has none where there is no place.
+TYPED_CODECS: dict[type | str, Callable[[Any], Any] | None] = {str: Text}

@@ -68,9 +68,7 @@ class SQLiteDialect(Dialect):
     driver_name = "sqlite3"
     paramstyle: ClassVar[ParamStyle] = "qmark"
     lexical = LEXICAL
-    capabilities = frozenset(
-        {"savepoints", "read_only", "interleaved_streams", "transactional_ddl"}
-    )
+    capabilities = frozenset({"savepoints", "read_only", "interleaved_streams", "returning"})
     isolation_levels = ("SERIALIZABLE",)
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "foreign_keys": _flag,
@@ -83,6 +81,7 @@ class SQLiteDialect(Dialect):
     error_classes = codes.CLASSES
     retryable_codes = codes.RETRYABLE
     parameter_codecs = types.PARAMETER_CODECS
+    tells_column_types = False
     max_parameters = 32766
     empty_set = "()"
     ping_sql = None
@@ -141,7 +140,11 @@ class SQLiteDialect(Dialect):
             "uri": uri,
             **connect_args,
         }
-        raw = self._sqlite3.connect(target, **arguments)
+        try:
+            raw = self._sqlite3.connect(target, **arguments)
+        except self._sqlite3.OperationalError as exc:
+            exc.args = (f"{exc}: {file!r}",)
+            raise
         try:
             self._configure(raw, options)
         except BaseException:
@@ -152,9 +155,12 @@ class SQLiteDialect(Dialect):
     def _configure(self, raw: Any, options: Mapping[str, Any]) -> None:
         raw.execute(f"PRAGMA busy_timeout = {options.get('busy_timeout', 5000)}")
         raw.execute(f"PRAGMA foreign_keys = {options.get('foreign_keys', 'on')}")
-        for name in ("journal_mode", "synchronous"):
-            if name in options:
-                raw.execute(f"PRAGMA {name} = {options[name]}").fetchall()
+        if "synchronous" in options:
+            raw.execute(f"PRAGMA synchronous = {options['synchronous']}")
+        if wanted := options.get("journal_mode"):
+            (mode,) = raw.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
+            if mode != wanted:
+                raise ArgumentError(f"SQLite keeps journal_mode={mode} here, not {wanted}")
 
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()

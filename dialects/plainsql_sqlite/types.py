@@ -1,14 +1,16 @@
 """What sqlite3 takes as parameters, and what is made of other types before.
 
-Times go in as ISO 8601 text, as SQLite's own date functions read and write it.
+Times go in as ISO 8601 text, as SQLite's own date functions read and write it, and durations, too.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 from math import isnan
 from typing import TYPE_CHECKING, Any
+
+from plainsql.codecs import Json, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,4 +48,6 @@ PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     "uuid.UUID": str,
     "pathlib.PurePath": str,
     Enum: _enum,
+    timedelta: duration_text,
+    Json: str,
 }

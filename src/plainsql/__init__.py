@@ -6,6 +6,7 @@ from plainsql._sync.pool import NullPool, QueuePool
 from plainsql._sync.session import Session, SessionTransaction, sessionmaker
 from plainsql._sync.stream import Stream
 from plainsql._sync.transaction import Transaction
+from plainsql.codecs import Codecs, Json, Zoned
 from plainsql.errors import (
     AmbiguousColumn,
     ArgumentError,
@@ -69,6 +70,7 @@ __all__ = [
     "AuthenticationError",
     "BindParameter",
     "CheckViolation",
+    "Codecs",
     "CommitUnknown",
     "Compiled",
     "ConnectError",
@@ -89,6 +91,7 @@ __all__ = [
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "Json",
     "LockTimeout",
     "MappingError",
     "MappingResult",
@@ -130,6 +133,7 @@ __all__ = [
     "UndefinedTable",
     "UniqueViolation",
     "UnknownDialect",
+    "Zoned",
     "bindparam",
     "create_engine",
     "make_url",

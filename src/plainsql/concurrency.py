@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Sequence
     from types import TracebackType
 
     from plainsql.dialect import Dialect
+    from plainsql.driver import Many
 
 T = TypeVar("T")
 
@@ -109,6 +110,20 @@ class Opening(Generic[T]):
         swallowed: bool | None = await self._opened.__aexit__(kind, exc, trace)
         return swallowed
 
+    if not TYPE_CHECKING:  # a type checker shall see that there are none
+
+        def __enter__(self) -> T:
+            self._opening.close()
+            raise TypeError("this is opened by awaiting: write `async with`")
+
+        def __exit__(self, *exc: object) -> None:
+            raise AssertionError("bug: __enter__ always raises")
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"await it before .{name}: `opened = await …` or `async with … as opened`"
+            )
+
 
 def shielded(value: T, orphan: Callable[[T], None]) -> T:
     """Return what the call before returned: a thread is not cancelled."""
@@ -169,6 +184,19 @@ def stream_cursor_async(dialect: Dialect, raw: Any, batch: int) -> Any:
     if hasattr(raw, "stream_cursor"):
         return raw.stream_cursor(batch)
     return dialect.stream_cursor(raw, batch)
+
+
+def execute_many(link: Any, sql: str, rows: Sequence[Any], many: Many) -> Any:
+    """Run a statement for many sets of values; as `Dialect.execute_many`."""
+    return link.dialect.execute_many(link.cursor, sql, rows, many)
+
+
+async def execute_many_async(link: Any, sql: str, rows: Sequence[Any], many: Many) -> Any:
+    """Run a statement for many sets of values; as `Dialect.execute_many`."""
+    dialect = link.dialect
+    if link.own is link.raw:
+        return await dialect.execute_many_async(link.cursor, sql, rows, many)
+    return await link.raw.run(lambda: dialect.execute_many(link.own_cursor, sql, rows, many))
 
 
 def hard_close(dialect: Dialect, raw: Any) -> None:

@@ -12,13 +12,14 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
-from plainsql.errors import ArgumentError, DBAPIError, NotSupportedError, ParameterError
+from plainsql.codecs import Codecs, Json
+from plainsql.errors import ArgumentError, DBAPIError, NotSupportedError
 from plainsql.lexing import LexicalRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from plainsql.driver import AsyncDriverConnection, ParamStyle, TransactionState
+    from plainsql.driver import AsyncDriverConnection, Many, ParamStyle, TransactionState
     from plainsql.url import URL
 
 # SQLSTATE, or its first two characters: ISO/IEC 9075-2 and PostgreSQL's appendix A.
@@ -103,7 +104,8 @@ class Dialect:
     """What the lexer of a new connection does; `lexical_rules` may refine it per connection."""
     capabilities: ClassVar[frozenset[str]] = frozenset({"savepoints"})
     """What it can: "savepoints", "read_only", "deferrable", "interleaved_streams" (other statements
-    may run while a stream is open), "implicit_commit" (some statements commit by themselves).
+    may run while a stream is open), "implicit_commit" (some statements commit by themselves),
+    "returning" (INSERT, UPDATE or DELETE can return rows).
     """
     isolation_levels: ClassVar[tuple[str, ...]] = ISOLATION_LEVELS
     """The isolation levels that the database has, by their portable names."""
@@ -117,16 +119,35 @@ class Dialect:
     retryable_codes: ClassVar[frozenset[str]] = frozenset({"40001", "40P01"})
     """Codes after which running the whole transaction again is safe."""
 
-    parameter_codecs: ClassVar[Mapping[type | str, Callable[[Any], Any] | None]] = {}
+    parameter_codecs: ClassVar[Mapping[type | str, Callable[[Any], Any] | None]] = {
+        "enum.Enum": attrgetter("value"),
+        Json: str,
+    }
     """Exact type, or its "module.Name" where the module should not be imported for it, → None
     (the driver takes it as it is) or a function to what the driver takes.
     """
+    typed_codecs: ClassVar[Mapping[type | str, Callable[[Any], Any] | None]] = {}
+    """The same for parameters whose type the statement says, and only for them: what would not come
+    back as it went, unless the statement says that, too.  For `Json` the function gets the text.
+    """
+    column_codecs: ClassVar[Mapping[Any, Callable[[Any], Any] | type[Json]]] = {}
+    """The driver's type of a result column → a function of the driver's value, never of None; or
+    `Json` for the engine's function.
+    """
+    reads_json: ClassVar[frozenset[Any]] = frozenset()
+    """The types of columns whose JSON the driver reads by itself."""
+    tells_column_types: ClassVar[bool] = True
+    """Whether `column_codes` knows."""
     passes_unknown_types: ClassVar[bool] = False
     """Whether types that `parameter_codecs` does not know go to the driver as they are."""
+    integers: ClassVar[range | None] = None
+    """The integers that come back as they went; None where the driver refuses the others."""
     max_parameters: ClassVar[int | None] = None
     """Most parameters of one statement; None where the server has no limit."""
     lists_as_arrays: ClassVar[bool] = False
     """True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length."""
+    array: ClassVar[type[list[Any]]] = list
+    """The class of such an array's value."""
     empty_set: ClassVar[str] = "(SELECT NULL WHERE 1 = 0)"
     """What stands for an empty list after IN and NOT IN."""
 
@@ -323,9 +344,33 @@ class Dialect:
         """
         return None
 
+    def execute_many(
+        self, cursor: Any, sql: str, rows: Sequence[Any], many: Many
+    ) -> tuple[list[Any] | None, int]:
+        """Run a statement for many sets of values.
+
+        Return the rows that came back, in the order of the sets, or None; and how many were
+        changed, -1 where the driver does not know.
+        """
+        if many.returns:
+            return one_by_one(cursor, sql, rows)
+        cursor.executemany(sql, rows)
+        return None, cursor.rowcount
+
+    async def execute_many_async(
+        self, cursor: Any, sql: str, rows: Sequence[Any], many: Many
+    ) -> tuple[list[Any] | None, int]:
+        """The awaitable twin, for a driver that is awaited itself."""
+        raise NotImplementedError
+
     columns: Callable[[Any], Any] = staticmethod(attrgetter("description"))
     """From a cursor to what tells its columns: None where it holds no rows, else anything that
     equals itself while the columns stay the same.  On the path of every statement.
+    """
+
+    typed_columns: Callable[[Any], Any] | None = None
+    """The same with the columns' types, where `columns` does not tell them, for statements and
+    engines that ask for them.
     """
 
     def column_names(self, columns: Any) -> tuple[str, ...]:
@@ -364,32 +409,21 @@ class Dialect:
 
     # -- values --------------------------------------------------------------------------------
 
-    def adapt(self, name: str, value: Any) -> Any:
-        """Return what the driver takes for `value`; ParameterError where nothing does it right."""
-        codecs = self.parameter_codecs
-        for base in type(value).__mro__[:-1]:
-            key = base if base in codecs else _dotted(base)
-            if key in codecs:
-                codec = codecs[key]
-                try:
-                    return self._base_value(base, value) if codec is None else codec(value)
-                except ValueError as exc:
-                    raise ParameterError(f"parameter {name!r}: {exc}") from None
-        if self.passes_unknown_types:
-            return value
-        raise ParameterError(
-            f"parameter {name!r} is of type {type(value).__name__}, "
-            f"which {self.name} ({self.driver_name}) can not take"
-        )
+    @property
+    def codecs(self) -> Codecs:
+        """The engine's codecs: those of the tables above, and what its user registered."""
+        codecs: Codecs | None = self.__dict__.get("_codecs")
+        if codecs is None:
+            codecs = self.__dict__["_codecs"] = Codecs(self)
+        return codecs
 
-    @staticmethod
-    def _base_value(base: type, value: Any) -> Any:
-        """Return a subclass's value as its plain base; its own `__str__` is not asked."""
-        if type(value) is base:
-            return value
-        if base in (str, int, float, bytes):
-            return base.__getnewargs__(value)[0]
-        return value
+    def typed_null(self, type_: Any) -> Any:
+        """Return what the driver sends as NULL for a parameter whose type the statement says."""
+        return None
+
+    def column_codes(self, columns: Any) -> tuple[Any, ...] | None:
+        """Return the driver's type of each of the columns that `columns` told, or None."""
+        return tuple([column[1] for column in columns]) if self.tells_column_types else None
 
     # -- what is asked of it -------------------------------------------------------------------
 
@@ -409,6 +443,13 @@ class Dialect:
         return name
 
 
-def _dotted(cls: type) -> str:
-    """Return "module.Name" by the public module: pathlib's classes stand in a private one."""
-    return f"{cls.__module__.partition('.')[0]}.{cls.__qualname__}"
+def one_by_one(cursor: Any, sql: str, rows: Sequence[Any]) -> tuple[list[Any] | None, int]:
+    """Run a statement once for each set of values; for `Dialect.execute_many`."""
+    found: list[Any] = []
+    total = 0
+    for row in rows:
+        cursor.execute(sql, row)
+        if cursor.description is not None:
+            found += cursor.fetchall()
+        total = total + cursor.rowcount if cursor.rowcount >= 0 <= total else -1
+    return (None if cursor.description is None else found), total

@@ -15,6 +15,25 @@ ParamStyle = Literal["qmark", "numeric", "numeric_dollar", "named", "format", "p
 TransactionState = Literal["idle", "active", "failed", "unknown"]
 
 
+class Many:
+    """How a statement is sent for many sets of values.
+
+    `returns` says that it may return rows.  An INSERT of one group of VALUES that holds all its
+    parameters has that group apart: `head`, `group` and `tail` together are what is sent for one
+    set, and with groups between them for many; else `group` is "".
+    """
+
+    __slots__ = ("group", "head", "returns", "tail")
+
+    def __init__(
+        self, *, returns: bool = False, head: str = "", group: str = "", tail: str = ""
+    ) -> None:
+        self.returns = returns
+        self.head = head
+        self.group = group
+        self.tail = tail
+
+
 class Cursor(Protocol):
     """A PEP 249 cursor."""
 

@@ -199,10 +199,11 @@ class Scan:
     `escapes` are the backslashes of each `\:` outside literals.  `verb` is the first keyword in
     upper case, or "".  `statements` counts what semicolons separate; empty ones do not count, and
     a body of statements (CREATE .. BEGIN .. END) is one.  `hints` are the colons of each
-    `word:name`, which is no parameter but may have been meant as one.
+    `word:name`, which is no parameter but may have been meant as one.  `opaque` are the spans of
+    literals, quoted identifiers and comments.
     """
 
-    __slots__ = ("escapes", "hints", "parameters", "sql", "statements", "verb")
+    __slots__ = ("escapes", "hints", "opaque", "parameters", "sql", "statements", "verb")
 
     def __init__(
         self,
@@ -211,6 +212,7 @@ class Scan:
         parameters: tuple[Parameter, ...],
         escapes: tuple[int, ...],
         hints: tuple[int, ...],
+        opaque: tuple[tuple[int, int], ...],
         verb: str,
         statements: int,
     ) -> None:
@@ -218,8 +220,18 @@ class Scan:
         self.parameters = parameters
         self.escapes = escapes
         self.hints = hints
+        self.opaque = opaque
         self.verb = verb
         self.statements = statements
+
+    def masked(self) -> str:
+        """Return `sql` with blanks for all that is opaque: its keywords stand where they stood."""
+        pieces: list[str] = []
+        at = 0
+        for start, end in self.opaque:
+            pieces += self.sql[at:start], " " * (end - start)
+            at = end
+        return "".join([*pieces, self.sql[at:]])
 
     def __repr__(self) -> str:
         names = ", ".join(parameter.name for parameter in self.parameters)
@@ -230,11 +242,20 @@ def scan(sql: str, rules: LexicalRules) -> Scan:
     """Find the parameters of `sql`, in one pass and in time linear to its length.
 
     SQLTextError, with line, column and a caret, for what is never closed, for psql's variables,
-    for `:names` beside the server's own placeholders or in several statements, and for NUL.
+    for `:names` beside the server's own placeholders or in several statements, for NUL and lone
+    surrogates.
     """
     nul = sql.find("\0")
     if nul >= 0:
         raise SQLTextError("the text holds a NUL character, remove it", sql=sql, offset=nul)
+    try:
+        sql.encode()
+    except UnicodeEncodeError as exc:
+        raise SQLTextError(
+            "the text holds half of a surrogate pair, which is no character",
+            sql=sql.encode(errors="replace").decode(),
+            offset=exc.start,
+        ) from None
     return _Scanner(sql, _lexicon(rules)).run()
 
 
@@ -255,6 +276,7 @@ class _Scanner:
         "_hints",
         "_lexicon",
         "_native_at",
+        "_opaque",
         "_parameters",
         "_search",
         "_semicolons",
@@ -270,6 +292,7 @@ class _Scanner:
         self._escapes: list[int] = []
         self._hints: list[int] = []
         self._breaks: list[tuple[int, int]] = []
+        self._opaque: list[tuple[int, int]] = []
         self._semicolons = False
         self._floor = 0
         self._executable_at = -1
@@ -280,10 +303,7 @@ class _Scanner:
         sql, handlers, at = self._sql, self._lexicon.handlers, 0
         while match := self._search(sql, at):
             kind = match.lastgroup
-            if kind:
-                at = handlers[kind](self, match)
-            else:  # a whole literal or quoted identifier
-                self._floor = at = match.end()
+            at = handlers[kind](self, match) if kind else self._literal(*match.span())
         if self._executable_at >= 0:
             raise self._unterminated("comment", self._executable_at, "*/")
         return self._finish()
@@ -304,6 +324,7 @@ class _Scanner:
             parameters=tuple(self._parameters),
             escapes=tuple(self._escapes),
             hints=tuple(self._hints),
+            opaque=tuple(self._opaque),
             verb=self._verb,
             statements=statements,
         )
@@ -350,10 +371,14 @@ class _Scanner:
 
     # -- literals, identifiers, comments --------------------------------------------------------
 
+    def _literal(self, start: int, end: int) -> int:
+        self._opaque.append((start, end))
+        self._floor = end
+        return end
+
     def quoted(self, match: re.Match[str]) -> int:
         kind = match.lastgroup or ""
-        self._floor = self._close(kind, match.start(), match.end())
-        return self._floor
+        return self._literal(match.start(), self._close(kind, match.start(), match.end()))
 
     def escaped(self, match: re.Match[str]) -> int:
         start = match.start()
@@ -361,8 +386,7 @@ class _Scanner:
         if self._lexicon.rules.string_continuation:
             while more := _CONTINUATION.match(self._sql, end):
                 end = self._close("escaped", start, more.end())
-        self._floor = end
-        return end
+        return self._literal(start, end)
 
     def _close(self, kind: str, start: int, at: int) -> int:
         noun, closing, pattern = self._lexicon.closings[kind]
@@ -376,8 +400,7 @@ class _Scanner:
         end = self._sql.find(tag, match.end())
         if end < 0:
             raise self._unterminated("dollar-quoted string", match.start(), tag)
-        self._floor = end + len(tag)
-        return self._floor
+        return self._literal(match.start(), end + len(tag))
 
     def line_comment(self, match: re.Match[str]) -> int:
         return self._comment(*match.span())
@@ -411,6 +434,7 @@ class _Scanner:
 
     def _comment(self, start: int, end: int) -> int:
         self._breaks.append((start, end))
+        self._opaque.append((start, end))
         if start == self._head:
             self._look_for_verb(end)
         return end

@@ -116,10 +116,10 @@ def _too_many() -> MultipleResultsFound:
     )
 
 
-def batch_size(size: int) -> int:
+def batch_size(size: Any) -> int:
     """Return `size`, refusing what is no number of rows."""
-    if size < 1:
-        raise ArgumentError(f"the number of rows must be at least 1, not {size}")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise ArgumentError(f"a batch must be a whole number of rows from 1 on, not {size!r}")
     return size
 
 

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from plainsql.codecs import Zoned
 from plainsql.dialect import PLAIN_VERBS, Dialect
-from plainsql.errors import ArgumentError, ParameterError
+from plainsql.driver import Many
+from plainsql.errors import ArgumentError, ParameterError, SQLTextError
 from plainsql.lexing import scan
 from plainsql.options import require_flags
 from plainsql.registry import dialect_class
@@ -22,6 +24,7 @@ from plainsql.registry import dialect_class
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from plainsql.codecs import Decoding
     from plainsql.lexing import LexicalRules, Parameter, Scan
     from plainsql.row import Row
 
@@ -33,6 +36,17 @@ LISTS = (list, tuple, set, frozenset, range)
 FIRST_WORD = re.compile(r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*(?>.*?\*/))*+([A-Za-z]+)", re.DOTALL)
 #: ROLLBACK TO a savepoint ends nothing.
 ROLLBACK_TO = re.compile(r"\s*ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b", re.IGNORECASE)
+#: RETURNING as a clause; a column may bear that name.
+RETURNING = re.compile(r"\bRETURNING\b(?!\s*(?:[=,.)]|\Z))", re.IGNORECASE)
+#: Statements that may return rows without it.
+RETURNING_VERBS = frozenset(
+    ("SELECT", "VALUES", "TABLE", "WITH", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", "PRAGMA", "CALL")
+)
+INSERTING_VERBS = frozenset(("INSERT", "REPLACE"))
+#: What tells where the group of VALUES stands, and that an INSERT has none.
+GROUPING = re.compile(r"[()]|\bVALUES?\s*\(|\b(?:SELECT|SET|ON|WITH|TABLE)\b", re.IGNORECASE)
+#: Integers of 64 bits; the dialect says which of the others it takes.
+LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
 CONTROL_VERBS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
 
 
@@ -49,7 +63,9 @@ class BindParameter:
 
     __slots__ = ("expanding", "key", "type_", "value")
 
-    def __init__(self, key: str, value: Any, type_: type | None, *, expanding: bool) -> None:
+    def __init__(
+        self, key: str, value: Any, type_: type | Zoned | None, *, expanding: bool
+    ) -> None:
         self.key = key
         self.value = value
         self.type_ = type_
@@ -60,7 +76,7 @@ class BindParameter:
 
 
 def bindparam(
-    key: str, value: Any = REQUIRED, type_: type | None = None, *, expanding: bool = False
+    key: str, value: Any = REQUIRED, type_: type | Zoned | None = None, *, expanding: bool = False
 ) -> BindParameter:
     """Say more of the parameter `:key`: a default `value`, the type, or that it is a list.
 
@@ -73,7 +89,7 @@ def bindparam(
     """
     if not isinstance(key, str):
         raise ArgumentError(f"bindparam() takes the parameter's name as a str, not {key!r}")
-    if not isinstance(type_, type | None):
+    if not isinstance(type_, type | Zoned | None):
         raise ArgumentError(f"type_ must be a class, not {type_!r}")
     require_flags(expanding=expanding)
     return BindParameter(key, value, type_, expanding=expanding)
@@ -82,15 +98,21 @@ def bindparam(
 class TextClause:
     """A statement as its author wrote it, with `:name` parameters; made by `text()`."""
 
-    __slots__ = ("_binds", "_key", "text")
+    __slots__ = ("_binds", "_columns", "_key", "text")
 
     text: str
 
-    def __init__(self, text: str, binds: dict[str, BindParameter] | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        binds: dict[str, BindParameter] | None = None,
+        columns: dict[str, Any] | None = None,
+    ) -> None:
         self.text = text
         self._binds = binds or {}
-        # What the cache looks up: the text itself, or this object where parameters were typed.
-        self._key: Any = self if binds else text
+        self._columns = columns or {}
+        # What the cache looks up: the text itself, or this object where more was said.
+        self._key: Any = self if binds or columns else text
 
     def bindparams(self, *binds: BindParameter, **values: Any) -> TextClause:
         """Return a copy with more known of its parameters: objects, or names with values."""
@@ -107,7 +129,15 @@ class TextClause:
             merged[name] = BindParameter(
                 name, value, old.type_ if old else None, expanding=bool(old and old.expanding)
             )
-        return TextClause(self.text, merged)
+        return TextClause(self.text, merged, self._columns)
+
+    def columns(self, **types: Any) -> TextClause:
+        """Return a copy that reads these result columns as these types.
+
+        For what the driver does not give so by itself: `.columns(id=UUID, at=datetime, doc=Json)`.
+        A value that can not be read so, or a column that is not there, is a `MappingError`.
+        """
+        return TextClause(self.text, self._binds, {**self._columns, **types})
 
     def compile(self, dialect: str | Dialect = "sqlite") -> Compiled:
         """Show what would be sent, without a connection; the driver need not be installed.
@@ -146,7 +176,8 @@ class Examined:
     `verb` is the first keyword.  `control`: it would begin or end the transaction.  `refusal`:
     why the database would silently ignore it inside a transaction.  `special` is true where the
     connection must look closer, `simple` where it need not and no list is to be expanded.  `shape`
-    is the last result's: its columns and its class of rows, in one tuple, for threads share this.
+    is the last result's: its columns, its class of rows and what reads them, in one tuple, for
+    threads share this.  `columns` are the types of columns that the author said.
     """
 
     __slots__ = (
@@ -161,10 +192,11 @@ class Examined:
     )
 
     lists: tuple[str, ...] = ()
+    columns: Mapping[str, Any] = {}
 
     def __init__(self, statement: str, verb: str, dialect: Dialect) -> None:
         self.statement = self.sql = statement
-        self.shape: tuple[Any, type[Row] | None] = (None, None)
+        self.shape: tuple[Any, type[Row] | None, Decoding | None] = (None, None, None)
         self.verb = verb
         plain = verb in PLAIN_VERBS
         self.control = verb in CONTROL_VERBS and not ROLLBACK_TO.match(self.statement)
@@ -178,6 +210,12 @@ class Untouched(Examined):
     """A statement that goes to the driver as it is, with its parameters."""
 
     __slots__ = ("_values",)
+
+    @property
+    def many(self) -> Many:
+        """Sent as it is; what may return rows is asked for them."""
+        sql = self.statement
+        return Many(returns=self.verb in RETURNING_VERBS or RETURNING.search(sql) is not None)
 
     def __init__(self, statement: str, verb: str, dialect: Dialect, values: Any) -> None:
         super().__init__(statement, verb, dialect)
@@ -202,8 +240,12 @@ class Compiled(Examined):
     __slots__ = (
         "_bare",
         "_checked",
+        "_codecs",
         "_dialect",
+        "_doubles",
         "_get",
+        "_integers",
+        "_many",
         "_named",
         "_pieces",
         "_places",
@@ -213,18 +255,24 @@ class Compiled(Examined):
         "_spread",
         "_unique",
         "binds",
+        "columns",
         "lists",
         "names",
     )
 
     def __init__(self, clause: TextClause, dialect: Dialect, rules: LexicalRules) -> None:
         found = scan(clause.text, rules)
+        if not found.statements:
+            raise SQLTextError("the text holds no statement", sql=clause.text)
         super().__init__(clause.text, found.verb, dialect)
         self._scan = found
         self.binds = clause._binds  # noqa: SLF001 - same file, same idea
         self._dialect = dialect
         self._check_binds()
-        self._plain = frozenset(t for t, codec in dialect.parameter_codecs.items() if not codec)
+        self._codecs = dialect.codecs
+        self._plain = self._codecs.plain
+        self._integers = dialect.integers
+        self.columns = clause._columns  # noqa: SLF001 - same file, same idea
         self.lists = tuple(
             name
             for name in dict.fromkeys(p.name for p in found.parameters)
@@ -244,12 +292,14 @@ class Compiled(Examined):
         self._named = dialect.paramstyle in ("named", "pyformat")
         reuse = self._named or dialect.paramstyle in ("numeric", "numeric_dollar")
         self.names = self._unique if reuse else self._places
+        self._doubles = bool(found.parameters) and dialect.paramstyle in ("format", "pyformat")
+        self._many: Many | None = None
         self._get = _getter(self.names)
-        self._pieces = _pieces(found, dialect, arrays)
+        self._pieces = _pieces(found, arrays, doubles=self._doubles)
         self.sql = self._render({})
         self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
         self._checked = bool(self.binds or self._bare)
-        plainly = not (self._checked or self._named or self.lists)
+        plainly = not (self._checked or self._named or self.lists or self._integers)
         self._single = self.names[0] if plainly and len(self.names) == 1 else None
 
     def __str__(self) -> str:
@@ -257,6 +307,36 @@ class Compiled(Examined):
 
     def __repr__(self) -> str:
         return f"<Compiled for {self._dialect.name}: {self.sql!r}, {self.names}>"
+
+    @property
+    def many(self) -> Many:
+        """How it is sent for many sets of values; found out at the first of them."""
+        if self._many is None:
+            self._many = self._plan_many()
+        return self._many
+
+    def _plan_many(self) -> Many:
+        masked = self._scan.masked()
+        returning = RETURNING.search(masked) is not None
+        if returning:
+            self._dialect.require("returning", "RETURNING")
+        if returning or self.verb in RETURNING_VERBS:
+            return Many(returns=True)
+        group = _values_group(masked) if self.verb in INSERTING_VERBS else None
+        places = [(p.start, p.end) for p in self._scan.parameters]
+        if group is None or not all(group[0] < start < group[1] for start, _ in places):
+            return Many()
+        head, tail = self._outside(0, group[0]), self._outside(group[1], len(masked))
+        return Many(head=head, group=self.sql[len(head) : len(self.sql) - len(tail)], tail=tail)
+
+    def _outside(self, start: int, end: int) -> str:
+        """Return a part of the text that holds no parameter, as it is sent."""
+        text = self.statement
+        for at in reversed(self._scan.escapes):
+            if start <= at < end:
+                text, end = text[:at] + text[at + 1 :], end - 1
+        text = text[start:end]
+        return text.replace("%", "%%") if self._doubles else text
 
     # -- binding -------------------------------------------------------------------------------
 
@@ -275,10 +355,18 @@ class Compiled(Examined):
             values = self._get(params)
         except KeyError:
             raise self._missing(params) from None
-        for value in values:
-            if value.__class__ not in self._plain:
-                values = self._adapted(values)
-                break
+        plain = self._plain
+        if self._integers is None:
+            for value in values:
+                if value.__class__ not in plain:
+                    values = self._adapted(values)
+                    break
+        else:
+            for value in values:
+                cls = value.__class__
+                if cls not in plain or (cls is int and not LEAST <= value <= GREATEST):
+                    values = self._adapted(values)
+                    break
         if self._named:
             return dict(zip(self.names, values, strict=True))
         return values or None
@@ -293,7 +381,8 @@ class Compiled(Examined):
         items = {name: self._items(name, params[name]) for name in self.lists}
         spread = {name: items.pop(name) for name in self._spread}
         sql = self._render(spread) if spread else self.sql
-        return sql, self._flatten({**params, **items}, spread)
+        arrays = {name: self._dialect.array(values) for name, values in items.items()}
+        return sql, self._flatten({**params, **arrays}, spread)
 
     def refuse_surplus(self, params: Mapping[str, Any]) -> None:
         """Refuse names that the statement does not have, naming the closest that it has."""
@@ -330,34 +419,36 @@ class Compiled(Examined):
                     f"parameter {name!r} is a {type(params[name]).__name__}: "
                     f"write IN :{name} without the parentheses, and it expands"
                 )
-        for name, bind in self.binds.items():
-            if bind.type_ is None or name not in params:
-                continue
-            values = self._items(name, params[name]) if name in self.lists else [params[name]]
-            for value in values:
-                if value is not None and not isinstance(value, bind.type_):
-                    raise ParameterError(
-                        f"parameter {name!r} must be {bind.type_.__name__}, "
-                        f"not {type(value).__name__}"
-                    )
-        return params
+        typed = {n: b.type_ for n, b in self.binds.items() if b.type_ is not None and n in params}
+        return {**params, **{n: self._typed(n, t, params[n]) for n, t in typed.items()}}
+
+    def _typed(self, name: str, type_: Any, value: Any) -> Any:
+        if name in self.lists:
+            return [self._typed_value(name, type_, item) for item in _list(name, value)]
+        return self._typed_value(name, type_, value)
+
+    def _typed_value(self, name: str, type_: Any, value: Any) -> Any:
+        if value is None:
+            return self._dialect.typed_null(type_)
+        return self._codecs.adapt_typed(name, type_, value)
 
     def _adapted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(
-            [
-                v if v.__class__ in self._plain else self._dialect.adapt(name, v)
-                for name, v in zip(self.names, values, strict=True)
-            ]
-        )
+        pairs = zip(self.names, values, strict=True)
+        return tuple([self._adapted_value(name, value) for name, value in pairs])
+
+    def _adapted_value(self, name: str, value: Any) -> Any:
+        if value.__class__ not in self._plain:
+            return self._codecs.adapt(name, value)
+        if value.__class__ is int and self._integers is not None and value not in self._integers:
+            raise ParameterError(
+                f"parameter {name!r} is an int of more than 64 bits, which {self._dialect.name} "
+                "would give back as a Decimal: give a Decimal"
+            )
+        return value
 
     def _items(self, name: str, value: Any) -> list[Any]:
-        if not isinstance(value, LISTS):
-            raise ParameterError(
-                f"parameter {name!r} stands after IN and must be a list, tuple, set, frozenset "
-                f"or range, not {type(value).__name__}"
-            )
-        plain = self._plain
-        return [v if v.__class__ in plain else self._dialect.adapt(name, v) for v in value]
+        plain, adapt = self._plain, self._codecs.adapt
+        return [v if v.__class__ in plain else adapt(name, v) for v in _list(name, value)]
 
     def _flatten(self, params: Mapping[str, Any], lists: dict[str, list[Any]]) -> Any:
         """Return the values of all placeholders, lists spread, as the driver takes them."""
@@ -377,10 +468,7 @@ class Compiled(Examined):
     ) -> list[tuple[str, Any]]:
         if name in lists:
             return [(f"{name}__{n}", value) for n, value in enumerate(lists[name], 1)]
-        value = params[name]
-        if value.__class__ not in self._plain:
-            value = self._dialect.adapt(name, value)
-        return [(name, value)]
+        return [(name, self._adapted_value(name, params[name]))]
 
     def _render(self, lists: dict[str, list[Any]]) -> str:
         """Return the SQL with a placeholder, or for a list as many as it has items, per name."""
@@ -418,8 +506,41 @@ class Compiled(Examined):
         return ParameterError(f"{self._counted()} but {_quoted(missing)} {are} missing; {given}")
 
 
+def _list(name: str, value: Any) -> Any:
+    if not isinstance(value, LISTS):
+        raise ParameterError(
+            f"parameter {name!r} stands after IN and must be a list, tuple, set, frozenset "
+            f"or range, not {type(value).__name__}"
+        )
+    return value
+
+
 def _quoted(names: Iterable[Any]) -> str:
     return ", ".join(repr(name) for name in names)
+
+
+def _values_group(masked: str) -> tuple[int, int] | None:
+    """Return where the only group of VALUES begins and ends, or None.
+
+    `masked` is an INSERT without its literals and comments.
+    """
+    depth, start = 0, -1
+    for match in GROUPING.finditer(masked):
+        word = match[0].upper()
+        if word == "(":
+            depth += 1
+        elif word == ")":
+            depth -= 1
+            if start >= 0 and not depth:
+                more = masked[match.end() :].lstrip()
+                return None if more.startswith(",") else (start, match.end())
+        elif depth or start >= 0:
+            continue
+        elif word.startswith("VALUE"):
+            start, depth = match.end() - 1, 1
+        else:
+            return None
+    return None
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
@@ -443,8 +564,8 @@ def _mark(style: str, name: str, number: int) -> str:
     return f":{number}" if style == "numeric" else f"${number}"
 
 
-def _pieces(found: Scan, dialect: Dialect, arrays: tuple[str, ...]) -> list[str]:
-    """Return the text around the placeholders, as it is sent."""
+def _pieces(found: Scan, arrays: tuple[str, ...], *, doubles: bool) -> list[str]:
+    """Return the text around the placeholders, as it is sent; percent signs doubled if asked."""
     cuts: list[tuple[int, int, str]] = [(at, at + 1, "") for at in found.escapes]
     for p in found.parameters:
         if p.name in arrays and p.not_start >= 0:
@@ -465,9 +586,7 @@ def _pieces(found: Scan, dialect: Dialect, arrays: tuple[str, ...]) -> list[str]
         else:
             piece.append(put)
     pieces.append("".join([*piece, found.sql[at:]]))
-    if found.parameters and dialect.paramstyle in ("format", "pyformat"):
-        return [piece.replace("%", "%%") for piece in pieces]
-    return pieces
+    return [piece.replace("%", "%%") for piece in pieces] if doubles else pieces
 
 
 class StatementCache:
@@ -486,6 +605,13 @@ class StatementCache:
         self.entries: dict[Any, Compiled] = {}
         self._characters = 0
         self.nothing = Examined("", "", dialect)
+        dialect.codecs.caches.append(self)
+
+    def clear(self) -> None:
+        """Forget every statement."""
+        with self._lock:
+            self.entries.clear()
+            self._characters = 0
 
     def compile(self, statement: str | TextClause | Untouched) -> Compiled:
         """Compile a statement that `entries` does not have, and keep it."""

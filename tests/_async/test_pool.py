@@ -293,7 +293,7 @@ async def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
     fake.connections[0].cut()
 
     assert await use(engine) == "here"
-    assert [connection.closed for connection in fake.connections] == [True, False]
+    await until_async(lambda: [one.closed for one in fake.connections] == [True, False])
     assert engine.pool.status().closed == 1
 
 

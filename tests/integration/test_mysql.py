@@ -18,6 +18,7 @@ from plainsql import (
     TransactionAborted,
     TransactionStateError,
     create_engine,
+    text,
 )
 from tests.integration.unix_socket import unix_socket
 
@@ -342,3 +343,28 @@ def test_a_unix_socket_is_named_in_the_url(engine: Engine) -> None:
             assert connection.connection.host_info == "Localhost via UNIX socket"
             assert connection.scalar("SELECT 1") == 1
         local.dispose()
+
+
+@pytest.mark.parametrize(
+    ("tail", "statements"),
+    [
+        ("", 1),
+        (" ON DUPLICATE KEY UPDATE y = y + 1 -- 'x", 1),
+        (" ON DUPLICATE KEY UPDATE y = :y", 700),
+    ],
+)
+def test_an_insert_of_many_is_one_statement_where_it_can_be(
+    engine: Engine, table_name: str, tail: str, statements: int
+) -> None:
+    sets = [{"x": x, "y": -x} for x in range(700)]
+    with engine.connect() as connection:
+        connection.execute(f"CREATE TABLE {table_name} (x INT PRIMARY KEY, y INT)")
+        before = inserts(connection)
+        connection.execute(text(f"INSERT INTO {table_name} VALUES (:x, :y){tail}"), sets)
+        assert inserts(connection) - before == statements
+        assert connection.scalar(f"SELECT count(*) FROM {table_name}") == 700
+
+
+def inserts(connection: Connection) -> int:
+    row = connection.execute("SHOW SESSION STATUS LIKE 'Com_insert'").one()
+    return int(row[1])

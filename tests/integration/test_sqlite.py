@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plainsql import (
+    ArgumentError,
     ConnectError,
     ForeignKeyViolation,
     LockTimeout,
@@ -65,7 +66,7 @@ def test_a_relative_path_is_in_the_current_folder(
 def test_a_folder_that_is_missing_is_a_connect_error(
     make: Callable[..., Engine], tmp_path: Path
 ) -> None:
-    with pytest.raises(ConnectError, match="unable to open database file"):
+    with pytest.raises(ConnectError, match=r"unable to open database file: '.*/missing/x.db'"):
         make(at=f"sqlite:///{tmp_path}/missing/x.db").connect()
 
 
@@ -200,6 +201,11 @@ def test_an_option_is_in_force_on_every_connection(
     with engine.connect() as first, engine.connect() as second:
         assert first.scalar(f"PRAGMA {pragma}") == expected
         assert second.scalar(f"PRAGMA {pragma}") == expected
+
+
+def test_a_journal_mode_that_sqlite_does_not_take_is_an_error(make: Callable[..., Engine]) -> None:
+    with pytest.raises(ArgumentError, match="keeps journal_mode=memory here, not wal"):
+        make("journal_mode=wal", at="sqlite://").connect()
 
 
 def family(connection: Connection, rule: str = "") -> None:

@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "plainsql"
 
 FLOORS = [
     {"errors", "url"},
-    {"driver", "lexing", "bridge", "dialect", "registry"},
+    {"driver", "lexing", "codecs", "bridge", "dialect", "registry"},
     {"statement", "row", "result", "nesting", "ledger", "options", "echo"},
     {"concurrency", "_async", "_sync"},
     {"__init__", "aio"},

@@ -13,8 +13,10 @@ from uuid import UUID
 import pytest
 
 from plainsql import errors
+from plainsql.codecs import Json
 from plainsql.url import make_url
 from plainsql_mysql.dialect import LEXICAL, MODES, MariaDBDialect, MySQLDialect
+from plainsql_mysql.types import Literal
 from tests.unit import rules
 
 BOTH = [MySQLDialect, MariaDBDialect]
@@ -163,6 +165,7 @@ class Made:
         self._read_timeout = arguments.get("read_timeout")
         self._write_timeout = arguments.get("write_timeout")
         self.autocommits: list[bool] = []
+        self.encoders: dict[Any, Any] = {}
 
     def autocommit(self, value: bool) -> None:
         self.autocommits.append(value)
@@ -176,10 +179,10 @@ class Made:
     def __exit__(self, *exc: object) -> None: ...
 
     def execute(self, sql: str) -> None:
-        assert sql == "SELECT @@sql_mode"
+        assert sql == "SELECT @@sql_mode, @@max_allowed_packet"
 
-    def fetchone(self) -> tuple[str]:
-        return (self.mode,)
+    def fetchone(self) -> tuple[str, int]:
+        return self.mode, 1 << 20
 
 
 def connected(url: str, **connect_args: Any) -> Any:
@@ -277,10 +280,6 @@ def test_an_isolation_level_is_refused_with_the_possible_ones(cls: type[MySQLDia
 def test_deferrable_transactions_are_refused(cls: type[MySQLDialect]) -> None:
     with pytest.raises(errors.NotSupportedError, match=f"deferrable=True: {cls.name} can not"):
         cls().require("deferrable", "deferrable=True")
-
-
-def test_only_mariadb_says_that_it_returns_rows_of_changes() -> None:
-    assert MariaDBDialect.capabilities - MySQLDialect.capabilities == {"returning"}
 
 
 def test_quote_doubles_the_quote() -> None:
@@ -491,23 +490,25 @@ class Money(Decimal):
         (1.5, 1.5),
         (bytearray(b"x"), b"x"),
         (memoryview(b"x"), b"x"),
-        (Decimal("1.50"), Decimal("1.50")),
-        (Money("2.5"), Decimal("2.5")),
-        (date(2024, 2, 29), date(2024, 2, 29)),
-        (NAIVE, NAIVE),
-        (time(1, 2), time(1, 2)),
-        (timedelta(hours=30), timedelta(hours=30)),
-        (UUID(int=1), str(UUID(int=1))),
+        (Decimal("1.50"), Literal("1.50")),
+        (Decimal("-1E+3"), Literal("-1000.")),
+        (Decimal("1E-30"), Literal("0." + "0" * 29 + "1")),
+        (Money("2.5"), Literal("2.5")),
+        (date(2024, 2, 29), Literal("DATE'2024-02-29'")),
+        (NAIVE, Literal("TIMESTAMP'2024-02-29 01:02:00'")),
+        (timedelta(hours=30), Literal("TIME'30:00:00.000000'")),
+        (timedelta(microseconds=-1), Literal("TIME'-00:00:00.000001'")),
+        (Json({}), Literal("CAST(_utf8mb4 X'7b7d' AS JSON)")),
         (PurePosixPath("/a"), "/a"),
         (Colour.RED, "red"),
         (Colour.NO, None),
-        (Colour.WEIGHT, Decimal("1.5")),
+        (Colour.WEIGHT, Literal("1.5")),
         (Level.HIGH, 3),
     ],
     ids=repr,
 )
 def test_values_go_as_pymysql_takes_them(value: Any, sent: Any) -> None:
-    adapted = MySQLDialect().adapt("x", value)
+    adapted = MySQLDialect().codecs.adapt("x", value)
 
     assert adapted == sent
     assert type(adapted) is type(sent)
@@ -521,6 +522,11 @@ def test_values_go_as_pymysql_takes_them(value: Any, sent: Any) -> None:
         (Decimal("NaN"), "have no NaN"),
         (datetime(2024, 2, 29, tzinfo=UTC), r"store no time zone: .*replace\(tzinfo=None\)"),
         (time(1, tzinfo=UTC), r"store no time zone: .*replace\(tzinfo=None\)"),
+        (time(1, 2), "comes back as timedelta"),
+        (Decimal("1E-31"), "at most 65 digits, 30 of them"),
+        (Decimal("1E+65"), "at most 65 digits, 30 of them"),
+        (timedelta(hours=839), "at most 34 days"),
+        (UUID(int=1), r"give back as it came: say bindparam\('x', type_=UUID\)"),
         (Colour.ODD, "can not take a value of type tuple"),
         ([1], r"is of type list, which mysql \(pymysql\) can not take"),
         ({"a": 1}, "is of type dict"),
@@ -530,4 +536,4 @@ def test_values_go_as_pymysql_takes_them(value: Any, sent: Any) -> None:
 )
 def test_values_that_would_be_stored_wrongly_are_refused_by_name(value: Any, hint: str) -> None:
     with pytest.raises(errors.ParameterError, match=f"^parameter 'x'.*{hint}"):
-        MySQLDialect().adapt("x", value)
+        MySQLDialect().codecs.adapt("x", value)

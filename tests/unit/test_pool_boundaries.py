@@ -44,6 +44,7 @@ with_threads = pytest.mark.filterwarnings("ignore:This process .* is multi-threa
 
 
 @fork
+@with_threads
 def test_a_child_begins_empty_and_says_nothing_on_the_parents_lines() -> None:
     server = FakeServer()
     engine = server.engine(pool_pre_ping=True)

@@ -475,6 +475,6 @@ class LoudText(str):
     ],
 )
 def test_values_are_made_plain(value: object, sent: object) -> None:
-    adapted = PostgreSQLDialect().adapt("x", value)
+    adapted = PostgreSQLDialect().codecs.adapt("x", value)
     assert adapted == sent
     assert type(adapted) is type(sent)

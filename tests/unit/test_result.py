@@ -365,9 +365,9 @@ def test_views_keep_what_yield_per_said() -> None:
 
 
 @pytest.mark.parametrize("method", ["fetchmany", "partitions", "yield_per"])
-@pytest.mark.parametrize("size", [0, -1])
-def test_size_below_one_is_refused(method: str, size: int) -> None:
-    with pytest.raises(ArgumentError, match=f"at least 1, not {size}"):
+@pytest.mark.parametrize("size", [0, -1, True, 2.0, "3"])
+def test_what_is_no_number_of_rows_is_refused(method: str, size: Any) -> None:
+    with pytest.raises(ArgumentError, match=f"number of rows from 1 on, not {size!r}"):
         getattr(result(), method)(size)
 
 

@@ -450,7 +450,7 @@ class Level(IntEnum):
     ids=repr,
 )
 def test_values_go_as_sqlite_keeps_them(value: Any, sent: Any) -> None:
-    adapted = SQLiteDialect().adapt("x", value)
+    adapted = SQLiteDialect().codecs.adapt("x", value)
 
     assert adapted == sent
     assert type(adapted) is type(sent)
@@ -468,4 +468,4 @@ def test_values_go_as_sqlite_keeps_them(value: Any, sent: Any) -> None:
 )
 def test_values_that_would_be_stored_wrongly_are_refused_by_name(value: Any, hint: str) -> None:
     with pytest.raises(errors.ParameterError, match=f"^parameter 'x'.*{hint}"):
-        SQLiteDialect().adapt("x", value)
+        SQLiteDialect().codecs.adapt("x", value)

@@ -342,8 +342,8 @@ def test_a_subclass_goes_as_its_base_whatever_it_prints() -> None:
 @pytest.mark.parametrize("way", ["bind", "expand"])
 def test_a_value_that_nobody_can_take_is_refused_by_name_and_type(way: str) -> None:
     with pytest.raises(errors.ParameterError) as caught:
-        getattr(compiled("SELECT :a, :b"), way)({"a": 1, "b": {"secret": 1}})
-    assert str(caught.value) == "parameter 'b' is of type dict, which plain (none) can not take"
+        getattr(compiled("SELECT :a, :b"), way)({"a": 1, "b": {"secret"}})
+    assert str(caught.value) == "parameter 'b' is of type set, which plain (none) can not take"
 
 
 # -- lists -------------------------------------------------------------------------------------

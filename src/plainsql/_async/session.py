@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plainsql._async.engine import AsyncEngine
+from plainsql._async.transaction import AsyncBlock
 from plainsql.concurrency import Opening
 from plainsql.errors import ArgumentError, TransactionStateError
 
@@ -99,9 +100,9 @@ class AsyncSession:
 
     def begin(self) -> Opening[AsyncSessionTransaction]:
         """Begin; a context manager that commits, or rolls back on an exception."""
-        return Opening(self._begin())
+        return Opening(self._begin_root())
 
-    async def _begin(self) -> AsyncSessionTransaction:
+    async def _begin_root(self) -> AsyncSessionTransaction:
         if self._connection is not None:
             raise TransactionStateError("a transaction is already begun on this session")
         connection = await self._connect()
@@ -268,31 +269,9 @@ class async_sessionmaker:  # noqa: N801 - SQLAlchemy's name
             raise ArgumentError("this sessionmaker has no engine: configure(bind=engine) first")
         return AsyncSession(self._bind, **{**self._options, **execution_options})
 
-    def begin(self) -> _SessionBlock:
+    def begin(self) -> AsyncBlock[AsyncSession]:
         """Make a session and begin: a block that commits, or rolls back, and closes."""
-        return _SessionBlock(self())
+        return AsyncBlock(self._open)
 
-
-class _SessionBlock:
-    """The block of `sessionmaker.begin()`."""
-
-    __slots__ = ("_session", "_transaction")
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def __aenter__(self) -> AsyncSession:
-        self._transaction = await self._session._begin()
-        await self._transaction.__aenter__()
-        return self._session
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            await self._transaction.__aexit__(kind, exc, trace)
-        finally:
-            await self._session.close()
+    async def _open(self) -> AsyncSession:
+        return self()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plainsql.errors import ArgumentError, ResultError, TransactionStateError
-from plainsql.result import Distinct, only, only_or_none, pick
-from plainsql.row import position, row_class
+from plainsql.result import Distinct, batch_size, only, only_or_none, pick
+from plainsql.row import position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from plainsql._async.connection import AsyncConnection
+    from plainsql.codecs import Decoding
     from plainsql.row import Row
     from plainsql.statement import Compiled
 
@@ -37,8 +38,7 @@ class AsyncFetch(Generic[T]):
 
     async def fetchmany(self, size: int | None = None) -> list[T]:
         """Return the next `size` rows (one batch by default), fewer at the end."""
-        if size is None:
-            size = self._source._batch
+        size = self._source._batch if size is None else batch_size(size)
         found: list[T] = []
         while len(found) < size:
             rows = await self._source._draw(size - len(found))
@@ -106,6 +106,7 @@ class AsyncStream(AsyncFetch["Row"]):
     """
 
     _make: type[Row]
+    _decode: Decoding | None = None
 
     def __init__(
         self,
@@ -225,7 +226,7 @@ class AsyncStream(AsyncFetch["Row"]):
         if link is None or columns is None:
             await self.close()
             raise ArgumentError("stream() takes a query; this statement returns no rows")
-        self._make = row_class(link.dialect.column_names(columns))
+        self._make, self._decode = link.learn_shape(self._compiled, columns)
 
     def _forget(self) -> None:
         """The transaction or the connection is gone, and the cursor with it."""
@@ -259,7 +260,7 @@ class AsyncStream(AsyncFetch["Row"]):
         if len(rows) < self._batch:
             self._exhausted = True
             await self.close()
-        self._rows = rows
+        self._rows = rows if self._decode is None else self._decode(rows)
         self._at = 0
 
     async def _run(self, sql: str, values: Any = None) -> None:

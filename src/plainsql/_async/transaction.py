@@ -5,15 +5,18 @@ Floor 3, source of the sync twin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plainsql.nesting import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
     from plainsql._async.transacting import AsyncTransacting
+
+Owner = TypeVar("Owner", bound="Any")
 
 
 class AsyncTransaction(Scope):
@@ -68,3 +71,33 @@ class AsyncTransaction(Scope):
         except BaseException as failure:
             await self._connection._abandon_scope(self, failure)
             raise
+
+
+class AsyncBlock(Generic[Owner]):
+    """One transaction and what it runs on: `engine.begin()` and `sessionmaker.begin()`.
+
+    Entering opens the connection or session and begins; leaving commits, or rolls back if an
+    exception leaves the block, and closes what was opened.
+    """
+
+    __slots__ = ("_open", "_owner", "_transaction")
+
+    def __init__(self, open_owner: Callable[[], Awaitable[Owner]]) -> None:
+        self._open = open_owner
+
+    async def __aenter__(self) -> Owner:
+        self._owner = await self._open()
+        self._transaction = await self._owner._begin_root()
+        await self._transaction.__aenter__()
+        return self._owner
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._transaction.__aexit__(kind, exc, trace)
+        finally:
+            await self._owner.close()

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from plainsql import errors
 from plainsql._sync.stream import Stream
 from plainsql._sync.transacting import Transacting
-from plainsql.concurrency import stream_cursor
+from plainsql.concurrency import execute_many, stream_cursor
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
-from plainsql.result import Result
-from plainsql.row import row_class
+from plainsql.result import Result, batch_size
 from plainsql.statement import TextClause, is_mapping
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from typing import LiteralString, Self
 
     from plainsql._sync.engine import Engine
+    from plainsql._sync.link import Link
+    from plainsql.driver import Many
     from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
@@ -101,10 +102,11 @@ class Connection(Transacting):
             lastrowid = getattr(cursor, "lastrowid", None) or None
             result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
         else:
-            known, cls = compiled.shape
+            known, cls, decode = compiled.shape
             if columns != known:
-                cls = row_class(link.dialect.column_names(columns))
-                compiled.shape = columns, cls
+                cls, decode = link.learn_shape(compiled, columns)
+            if decode is not None:
+                rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
             result = Result(cls, rows, cursor.rowcount)
         if compiled.special:
             self._after_special(compiled, had_rows=columns is not None)
@@ -157,7 +159,8 @@ class Connection(Transacting):
         if not isinstance(params, list):
             return self.execute(untouched)  # type: ignore[arg-type]
         self._make_ready(untouched)
-        return self._send_many(untouched, params)
+        found, total = self._send_many(untouched, params, untouched.many)
+        return self._result_of_many(untouched, found, total)
 
     def stream(
         self,
@@ -175,8 +178,7 @@ class Connection(Transacting):
     def _stream(
         self, statement: LiteralString | TextClause, params: Mapping[str, Any] | None, batch: int
     ) -> Stream:
-        if not isinstance(batch, int) or batch < 1:  # type: ignore[redundant-expr]
-            raise ArgumentError(f"batch must be a whole number of rows from 1 on, not {batch!r}")
+        batch_size(batch)
         link = self._link or self._take_link()
         key = statement if isinstance(statement, str) else getattr(statement, "_key", None)
         compiled = link.compiled.get(key) or link.statements.compile(statement)
@@ -198,6 +200,8 @@ class Connection(Transacting):
     def _execute_many(self, compiled: Compiled, params: Any) -> Result[Any]:
         """Bind and send many parameter sets; none at all executes nothing."""
         whole = isinstance(params, list | tuple)
+        many = compiled.many
+        found: list[Any] | None = None
         total, sent = 0, 0
         for chunk in [params] if whole else _chunks(params):
             try:
@@ -210,14 +214,26 @@ class Connection(Transacting):
                 break
             self._make_ready(compiled)
             try:
-                result = self._send_many(compiled, rows)
+                more, count = self._send_many(compiled, rows, many)
             except errors.DBAPIError as exc:
                 if not whole:
                     exc.add_note(f"{sent} parameter sets were sent before this chunk")
                 raise
-            total = total + result.rowcount if result.rowcount >= 0 <= total else -1
+            if more is not None:
+                found = more if found is None else found + more
+            total = total + count if count >= 0 <= total else -1
             sent += len(rows)
-        return Result(None, None, total)
+        return self._result_of_many(compiled, found, total)
+
+    def _result_of_many(
+        self, compiled: Examined, rows: list[Any] | None, rowcount: int
+    ) -> Result[Any]:
+        link = self._link
+        columns = None if rows is None or link is None else link.columns(link.own_cursor)
+        if link is None or rows is None or columns is None:
+            return Result(None, None, rowcount)
+        cls, decode = link.learn_shape(compiled, columns)
+        return Result(cls, rows if decode is None else decode(rows), rowcount)
 
     def _bind_many(self, compiled: Compiled, chunk: Sequence[Any], first: int) -> list[Any]:
         bind = compiled.expand if compiled.lists else compiled.bind
@@ -236,30 +252,43 @@ class Connection(Transacting):
                 raise ParameterError(f"{exc} (in parameter set {number})") from None
         return rows
 
-    def _send_many(self, compiled: Examined, rows: list[Any]) -> Result[Any]:
+    def _send_many(
+        self, compiled: Examined, rows: list[Any], many: Many
+    ) -> tuple[list[Any] | None, int]:
+        """Send bound parameter sets; return the rows that came back, or None, and the rowcount."""
         link = self._link
         assert link is not None
-        cursor = link.cursor
         try:
             if compiled.lists or (rows and rows[0] is None):
-                total = 0
-                for row in rows:
-                    sql, values = row if compiled.lists else (compiled.sql, None)
-                    if self._echo is not None:
-                        self._echo.statement(sql, values)
-                    cursor.execute(*((sql,) if values is None else (sql, values)))
-                    total += cursor.rowcount
+                found, total = self._send_each(link, compiled, rows)
             else:
                 if self._echo is not None:
                     self._echo.statement(compiled.sql, rows)
-                cursor.executemany(compiled.sql, rows)
-                total = cursor.rowcount
+                found, total = execute_many(link, compiled.sql, rows, many)
         except BaseException as exc:
             self._failed(exc, compiled, rows)
             raise
         if compiled.special:
-            self._after_special(compiled, had_rows=False)
-        return Result(None, None, total)
+            self._after_special(compiled, had_rows=found is not None)
+        return found, total
+
+    def _send_each(
+        self, link: Link, compiled: Examined, rows: list[Any]
+    ) -> tuple[list[Any] | None, int]:
+        """Send one statement for each parameter set: its text depends on the set, or has none."""
+        cursor = link.cursor
+        found: list[Any] | None = None
+        total = 0
+        for row in rows:
+            sql, values = row if compiled.lists else (compiled.sql, None)
+            if self._echo is not None:
+                self._echo.statement(sql, values)
+            cursor.execute(*((sql,) if values is None else (sql, values)))
+            if link.columns(link.own_cursor) is not None:
+                found = [] if found is None else found
+                found.extend(cursor.fetchall())
+            total = total + cursor.rowcount if cursor.rowcount >= 0 <= total else -1
+        return found, total
 
     # -- the connection itself -----------------------------------------------------------------
 
@@ -292,7 +321,7 @@ class Connection(Transacting):
         `isolation_level` by portable name or "AUTOCOMMIT", `read_only`, `deferrable`.
         `TransactionStateError` inside a transaction.
         """
-        if self._nesting.scopes:
+        if self._nesting.scopes or self._began_by_text():
             raise TransactionStateError(
                 "execution_options() can not change a transaction that is begun; "
                 "commit() or rollback() first"
@@ -324,9 +353,18 @@ class Connection(Transacting):
         except BaseException:
             self._lose("interrupted while closing")
             raise
+        if self._link is not None and self._began_by_text():
+            self._link.touched = True  # the pool rolls it back
         slot, self._slot, self._link, self._ready = self._slot, None, None, False
         if slot is not None:
             self._engine._pool.release(slot)
+
+    def _began_by_text(self) -> bool:
+        """Tell whether, in AUTOCOMMIT, a statement of the user's left a transaction open."""
+        link = self._link
+        if link is None or not self._autocommit:
+            return False
+        return link.dialect.transaction_state(link.own) != "idle"
 
     def _roll_back_quietly(self) -> None:
         """Roll back; where that fails the connection is gone, and the transaction with it."""
@@ -369,6 +407,8 @@ def _chunks(params: Any) -> Iterator[list[Any]]:
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:
+    if not is_mapping(options):
+        raise ArgumentError(f"execution_options must be a mapping, not {options!r}")
     for name in options:
         if name in ("stream_results", "yield_per", "max_row_buffer"):
             raise ArgumentError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from plainsql._sync.connection import Connection
 from plainsql._sync.link import Opener
 from plainsql._sync.pool import NullPool, QueuePool
+from plainsql._sync.transaction import Block
 from plainsql.errors import ArgumentError
 from plainsql.options import (
     TransactionOptions,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal, Self
 
+    from plainsql.codecs import Codecs
     from plainsql.dialect import Dialect
     from plainsql.ledger import Slot
     from plainsql.url import URL
@@ -53,6 +55,8 @@ def create_engine(
     strict_parameters: bool = False,
     creator: Callable[[], Any] | None = None,
     on_connect: Callable[[Any], Any] | None = None,
+    json_dumps: Callable[[Any], str] | None = None,
+    json_loads: Callable[[str | bytes], Any] | None = None,
 ) -> Engine:
     """Make an engine for `dialect+driver://user:password@host:port/database?option=…`.
 
@@ -74,6 +78,7 @@ def create_engine(
     - `creator`: called, without arguments, for each new connection instead of the driver's
       `connect`.
     - `on_connect`: called with each new driver connection, to set it up.
+    - `json_dumps`, `json_loads`: instead of the standard library's, for `Json` and JSON columns.
 
     Raises `URLError`, `UnknownDialect` (naming the extra to install) or `ArgumentError`.
     """
@@ -88,9 +93,12 @@ def create_engine(
     require_number("connect_timeout", connect_timeout, 0.001)
     require_flags(echo=echo, strict_parameters=strict_parameters)
     require_flags(or_none=True, pool_pre_ping=pool_pre_ping, hide_parameters=hide_parameters)
-    require_callables(creator=creator, on_connect=on_connect)
+    require_callables(
+        creator=creator, on_connect=on_connect, json_dumps=json_dumps, json_loads=json_loads
+    )
     if not isinstance(connect_args, Mapping | None):
         raise ArgumentError(f"connect_args must be a mapping, not {type(connect_args).__name__}")
+    dialect.codecs.json(json_dumps, json_loads)
     opener = Opener(
         dialect,
         url,
@@ -182,6 +190,11 @@ class Engine:
         return self._dialect
 
     @property
+    def codecs(self) -> Codecs:
+        """How this engine's values go to the driver and back; `codecs.register(…)` adds types."""
+        return self._dialect.codecs
+
+    @property
     def pool(self) -> QueuePool:
         """The pool; `pool.status()` is a snapshot."""
         return self._pool
@@ -200,9 +213,9 @@ class Engine:
         connection._take_link()
         return connection
 
-    def begin(self) -> _Begin:
+    def begin(self) -> Block[Connection]:
         """Take a connection and begin; leaving the block commits, or rolls back on an exception."""
-        return _Begin(self)
+        return Block(self._connect)
 
     def raw_connection(self) -> RawConnection:
         """Take the driver's own connection from the pool; `close()` gives it back."""
@@ -237,32 +250,6 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url})"
-
-
-class _Begin:
-    """The block of `engine.begin()`."""
-
-    __slots__ = ("_connection", "_engine", "_transaction")
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __enter__(self) -> Connection:
-        self._connection = self._engine._connect()
-        self._transaction = self._connection._begin_root()
-        self._transaction.__enter__()
-        return self._connection
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self._transaction.__exit__(kind, exc, trace)
-        finally:
-            self._connection.close()
 
 
 class RawConnection:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from plainsql.concurrency import hard_close, run_hook
 from plainsql.errors import ConnectError
+from plainsql.row import row_class
 from plainsql.statement import StatementCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from plainsql.codecs import Decoding
     from plainsql.dialect import Dialect
     from plainsql.lexing import LexicalRules
-    from plainsql.statement import Compiled
+    from plainsql.row import Row
+    from plainsql.statement import Compiled, Examined
     from plainsql.url import URL
 
 
@@ -44,14 +47,29 @@ class Link:
         self.own = getattr(raw, "driver_connection", raw)
         self.cursor = raw.cursor()
         self.own_cursor = getattr(self.cursor, "driver_cursor", self.cursor)
-        self.columns = dialect.columns
+        by_type = dialect.codecs.by_column and dialect.typed_columns
+        self.columns = by_type or dialect.columns
         rules = dialect.lexical_rules(self.own)
         if rules not in caches:
             caches[rules] = StatementCache(dialect, rules)
         self.statements = caches[rules]
         self.compiled = self.statements.entries
         self.touched = False
+        dialect.codecs.connected = True
         self.poll = _poller(dialect.fileno(self.own))
+
+    def learn_shape(self, compiled: Examined, columns: Any) -> tuple[type[Row], Decoding | None]:
+        """Keep with the statement, and return, the class of its rows and what reads them."""
+        dialect = self.dialect
+        names = dialect.column_names(columns)
+        cls = row_class(names)
+        codecs, codes = dialect.codecs, None
+        if codecs.by_column or compiled.columns:
+            typed = dialect.typed_columns
+            codes = dialect.column_codes(columns if typed is None else typed(self.own_cursor))
+        decode = codecs.decoding(names, codes, compiled.columns)
+        compiled.shape = columns, cls, decode
+        return cls, decode
 
     def is_idle(self) -> bool:
         """Tell whether no answer is outstanding, after an interrupt; only what is proved."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plainsql._sync.engine import Engine
+from plainsql._sync.transaction import Block
 from plainsql.errors import ArgumentError, TransactionStateError
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ class Session:
 
     def begin(self) -> SessionTransaction:
         """Begin; a context manager that commits, or rolls back on an exception."""
-        return self._begin()
+        return self._begin_root()
 
-    def _begin(self) -> SessionTransaction:
+    def _begin_root(self) -> SessionTransaction:
         if self._connection is not None:
             raise TransactionStateError("a transaction is already begun on this session")
         connection = self._connect()
@@ -268,31 +269,9 @@ class sessionmaker:  # noqa: N801 - SQLAlchemy's name
             raise ArgumentError("this sessionmaker has no engine: configure(bind=engine) first")
         return Session(self._bind, **{**self._options, **execution_options})
 
-    def begin(self) -> _SessionBlock:
+    def begin(self) -> Block[Session]:
         """Make a session and begin: a block that commits, or rolls back, and closes."""
-        return _SessionBlock(self())
+        return Block(self._open)
 
-
-class _SessionBlock:
-    """The block of `sessionmaker.begin()`."""
-
-    __slots__ = ("_session", "_transaction")
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __enter__(self) -> Session:
-        self._transaction = self._session._begin()
-        self._transaction.__enter__()
-        return self._session
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self._transaction.__exit__(kind, exc, trace)
-        finally:
-            self._session.close()
+    def _open(self) -> Session:
+        return self()

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plainsql.errors import ArgumentError, ResultError, TransactionStateError
-from plainsql.result import Distinct, only, only_or_none, pick
-from plainsql.row import position, row_class
+from plainsql.result import Distinct, batch_size, only, only_or_none, pick
+from plainsql.row import position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Callable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from plainsql._sync.connection import Connection
+    from plainsql.codecs import Decoding
     from plainsql.row import Row
     from plainsql.statement import Compiled
 
@@ -38,8 +39,7 @@ class Fetch(Generic[T]):
 
     def fetchmany(self, size: int | None = None) -> list[T]:
         """Return the next `size` rows (one batch by default), fewer at the end."""
-        if size is None:
-            size = self._source._batch
+        size = self._source._batch if size is None else batch_size(size)
         found: list[T] = []
         while len(found) < size:
             rows = self._source._draw(size - len(found))
@@ -107,6 +107,7 @@ class Stream(Fetch["Row"]):
     """
 
     _make: type[Row]
+    _decode: Decoding | None = None
 
     def __init__(
         self,
@@ -226,7 +227,7 @@ class Stream(Fetch["Row"]):
         if link is None or columns is None:
             self.close()
             raise ArgumentError("stream() takes a query; this statement returns no rows")
-        self._make = row_class(link.dialect.column_names(columns))
+        self._make, self._decode = link.learn_shape(self._compiled, columns)
 
     def _forget(self) -> None:
         """The transaction or the connection is gone, and the cursor with it."""
@@ -260,7 +261,7 @@ class Stream(Fetch["Row"]):
         if len(rows) < self._batch:
             self._exhausted = True
             self.close()
-        self._rows = rows
+        self._rows = rows if self._decode is None else self._decode(rows)
         self._at = 0
 
     def _run(self, sql: str, values: Any = None) -> None:

@@ -6,15 +6,18 @@ Floor 3, the sync twin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plainsql.nesting import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from plainsql._sync.transacting import Transacting
+
+Owner = TypeVar("Owner", bound="Any")
 
 
 class Transaction(Scope):
@@ -69,3 +72,33 @@ class Transaction(Scope):
         except BaseException as failure:
             self._connection._abandon_scope(self, failure)
             raise
+
+
+class Block(Generic[Owner]):
+    """One transaction and what it runs on: `engine.begin()` and `sessionmaker.begin()`.
+
+    Entering opens the connection or session and begins; leaving commits, or rolls back if an
+    exception leaves the block, and closes what was opened.
+    """
+
+    __slots__ = ("_open", "_owner", "_transaction")
+
+    def __init__(self, open_owner: Callable[[], Owner]) -> None:
+        self._open = open_owner
+
+    def __enter__(self) -> Owner:
+        self._owner = self._open()
+        self._transaction = self._owner._begin_root()
+        self._transaction.__enter__()
+        return self._owner
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._transaction.__exit__(kind, exc, trace)
+        finally:
+            self._owner.close()

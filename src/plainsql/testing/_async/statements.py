@@ -131,6 +131,25 @@ async def test_statements_that_are_no_text_are_refused(
             await connection.execute(statement)
 
 
+@pytest.mark.parametrize("statement", ["", " \n", ";;", "-- nothing", "/* nothing */ ;"])
+async def test_a_text_without_a_statement_is_refused(
+    engine_async: AsyncEngine, statement: Any
+) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.SQLTextError, match="holds no statement"):
+            await connection.execute(statement)
+
+
+async def test_half_a_character_in_the_text_is_refused_with_its_place(
+    engine_async: AsyncEngine,
+) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.SQLTextError, match="surrogate") as caught:
+            await connection.execute("SELECT '\ud800'")
+    assert caught.value.column == 9
+    assert str(caught.value).encode()
+
+
 async def test_several_statements_with_parameters_are_refused(engine_async: AsyncEngine) -> None:
     async with engine_async.connect() as connection:
         with pytest.raises(errors.SQLTextError):
@@ -359,6 +378,12 @@ async def test_streaming_options_name_stream(engine_async: AsyncEngine, option: 
             connection.execution_options(**{option: True})
 
 
+async def test_execution_options_are_a_mapping(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.ArgumentError, match="must be a mapping, not 5"):
+            await connection.execute("SELECT 1", execution_options=5)  # type: ignore[arg-type]
+
+
 async def test_compile_shows_what_is_sent(make_engine_async: Callable[..., Any]) -> None:
     engine = make_engine_async()
     compiled = text("SELECT :a, ':b', :c, :a").compile(engine.name)
@@ -399,6 +424,19 @@ async def test_a_stream_ends_where_the_rows_end(
         connection.stream(f"SELECT x FROM {table_name} ORDER BY x", batch=10) as stream,
     ):
         assert await stream.scalars().all() == list(range(1, rows + 1))
+
+
+@pytest.mark.parametrize("size", [0, True, "10"])
+async def test_a_batch_of_a_stream_is_a_number_of_rows(
+    engine_async: AsyncEngine, size: Any
+) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.ArgumentError, match="number of rows from 1 on"):
+            await connection.stream("SELECT 1", batch=size)
+        async with connection.stream("SELECT 1 AS x") as stream:
+            with pytest.raises(errors.ArgumentError, match="number of rows from 1 on"):
+                await stream.fetchmany(size)
+            assert await stream.scalars().all() == [1]
 
 
 async def test_a_stream_left_early_leaves_a_usable_connection(

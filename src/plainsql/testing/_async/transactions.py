@@ -205,6 +205,21 @@ async def test_autocommit_sends_no_begin_and_stores_at_once(
         assert await _stored(engine_async, table_name) == [1]
 
 
+async def test_a_begin_of_the_users_own_does_not_reach_the_next_borrower(
+    make_engine_async: Callable[..., Any], table_name: str
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=0)
+    await _make_table(engine, table_name)
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with autocommit.connect() as connection:
+        await connection.execute("BEGIN")
+        await connection.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+        with pytest.raises(errors.TransactionStateError, match="commit\\(\\) or rollback"):
+            connection.execution_options(isolation_level=None)
+    assert await _stored(engine, table_name) == []
+    assert engine.pool.status().opened == 1
+
+
 async def test_an_impossible_isolation_level_lists_the_possible(
     engine_async: AsyncEngine,
 ) -> None:

@@ -132,6 +132,25 @@ def test_statements_that_are_no_text_are_refused(
             connection.execute(statement)
 
 
+@pytest.mark.parametrize("statement", ["", " \n", ";;", "-- nothing", "/* nothing */ ;"])
+def test_a_text_without_a_statement_is_refused(
+    engine: Engine, statement: Any
+) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.SQLTextError, match="holds no statement"):
+            connection.execute(statement)
+
+
+def test_half_a_character_in_the_text_is_refused_with_its_place(
+    engine: Engine,
+) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.SQLTextError, match="surrogate") as caught:
+            connection.execute("SELECT '\ud800'")
+    assert caught.value.column == 9
+    assert str(caught.value).encode()
+
+
 def test_several_statements_with_parameters_are_refused(engine: Engine) -> None:
     with engine.connect() as connection:
         with pytest.raises(errors.SQLTextError):
@@ -360,6 +379,12 @@ def test_streaming_options_name_stream(engine: Engine, option: str) -> None:
             connection.execution_options(**{option: True})
 
 
+def test_execution_options_are_a_mapping(engine: Engine) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.ArgumentError, match="must be a mapping, not 5"):
+            connection.execute("SELECT 1", execution_options=5)  # type: ignore[arg-type]
+
+
 def test_compile_shows_what_is_sent(make_engine: Callable[..., Any]) -> None:
     engine = make_engine()
     compiled = text("SELECT :a, ':b', :c, :a").compile(engine.name)
@@ -400,6 +425,19 @@ def test_a_stream_ends_where_the_rows_end(
         connection.stream(f"SELECT x FROM {table_name} ORDER BY x", batch=10) as stream,
     ):
         assert stream.scalars().all() == list(range(1, rows + 1))
+
+
+@pytest.mark.parametrize("size", [0, True, "10"])
+def test_a_batch_of_a_stream_is_a_number_of_rows(
+    engine: Engine, size: Any
+) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.ArgumentError, match="number of rows from 1 on"):
+            connection.stream("SELECT 1", batch=size)
+        with connection.stream("SELECT 1 AS x") as stream:
+            with pytest.raises(errors.ArgumentError, match="number of rows from 1 on"):
+                stream.fetchmany(size)
+            assert stream.scalars().all() == [1]
 
 
 def test_a_stream_left_early_leaves_a_usable_connection(

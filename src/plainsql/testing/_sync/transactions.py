@@ -206,6 +206,21 @@ def test_autocommit_sends_no_begin_and_stores_at_once(
         assert _stored(engine, table_name) == [1]
 
 
+def test_a_begin_of_the_users_own_does_not_reach_the_next_borrower(
+    make_engine: Callable[..., Any], table_name: str
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=0)
+    _make_table(engine, table_name)
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+        with pytest.raises(errors.TransactionStateError, match="commit\\(\\) or rollback"):
+            connection.execution_options(isolation_level=None)
+    assert _stored(engine, table_name) == []
+    assert engine.pool.status().opened == 1
+
+
 def test_an_impossible_isolation_level_lists_the_possible(
     engine: Engine,
 ) -> None:

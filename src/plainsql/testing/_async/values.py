@@ -1,0 +1,142 @@
+"""How values are typed by the statement, and by the engine's codecs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from plainsql import Json, Zoned, bindparam, errors, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plainsql.aio import AsyncEngine
+
+
+class Money:
+    """A type of a user's own."""
+
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+
+class Colour(Enum):
+    """An enumeration, stored by its values."""
+
+    RED = "red"
+
+
+async def test_a_column_is_read_as_the_statement_says(engine_async: AsyncEngine) -> None:
+    statement = text("SELECT :id AS id, :on AS day, :colour AS colour, NULL AS nought, 'x' AS x")
+    statement = statement.columns(id=UUID, day=date, colour=Colour, nought=Decimal)
+    values = {"id": str(UUID(int=7)), "on": "2024-02-29", "colour": Colour.RED}
+    async with engine_async.connect() as connection:
+        row = (await connection.execute(statement, values)).one()
+        assert row == (UUID(int=7), date(2024, 2, 29), Colour.RED, None, "x")
+        async with connection.stream(statement, values) as stream:
+            assert await stream.one() == row
+
+
+async def test_a_column_that_can_not_be_read_so_is_a_mapping_error(
+    engine_async: AsyncEngine,
+) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.MappingError, match="column 'a' can not be read as UUID"):
+            await connection.execute(text("SELECT 'canary' AS a").columns(a=UUID))
+        with pytest.raises(errors.MappingError, match=r"columns\(b=…\).*no such column.*has a"):
+            await connection.execute(text("SELECT 1 AS a").columns(b=int))
+        with pytest.raises(errors.MappingError, match="2 columns of that name"):
+            await connection.execute(text("SELECT 1 AS a, 2 AS a").columns(a=int))
+        with pytest.raises(errors.ArgumentError, match=r"codecs\.register"):
+            await connection.execute(text("SELECT 1 AS a").columns(a=Money))
+        assert await connection.scalar("SELECT 1") == 1
+
+
+async def test_a_typed_parameter_may_be_null_and_nothing_else(engine_async: AsyncEngine) -> None:
+    statement = text("SELECT 1 WHERE :x IS NULL").bindparams(bindparam("x", type_=str))
+    async with engine_async.connect() as connection:
+        assert await connection.scalar(statement, {"x": "a"}) is None
+        assert await connection.scalar(statement, {"x": None}) == 1
+        with pytest.raises(errors.ParameterError, match="'x' must be str, not int"):
+            await connection.execute(statement, {"x": 1})
+
+
+async def test_a_dict_is_refused_and_json_is_named(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.ParameterError, match=r"'x'.*dict.*Json\(…\)"):
+            await connection.execute("SELECT :x", {"x": {"secret": 1}})
+
+
+async def test_json_goes_by_the_functions_of_the_engine(
+    make_engine_async: Callable[..., Any],
+) -> None:
+    engine = make_engine_async(
+        json_dumps=lambda value: f'{{"wrapped": {value}}}', json_loads=lambda text: ("read", text)
+    )
+    write = text("SELECT :doc AS doc").bindparams(bindparam("doc", type_=Json))
+    async with engine.connect() as connection:
+        kind, read = await connection.scalar(write.columns(doc=Json), {"doc": 5})
+    assert kind == "read"
+    assert "".join((read if isinstance(read, str) else read.decode()).split()) == '{"wrapped":5}'
+
+
+async def test_zoned_times_are_aware_on_both_sides(engine_async: AsyncEngine) -> None:
+    at = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
+    statement = text("SELECT :at AS at").bindparams(bindparam("at", type_=Zoned(UTC)))
+    async with engine_async.connect() as connection:
+        back = await connection.scalar(statement.columns(at=Zoned(UTC)), {"at": at})
+        assert (back, back.tzinfo) == (at, UTC)
+        with pytest.raises(errors.ParameterError, match="must be an aware datetime"):
+            await connection.execute(statement, {"at": at.replace(tzinfo=None)})
+
+
+async def test_a_registered_type_goes_in_and_comes_back(engine_async: AsyncEngine) -> None:
+    statement = text("SELECT :price AS price")
+    async with engine_async.connect() as connection:
+        with pytest.raises((errors.ParameterError, errors.DBAPIError)):
+            await connection.execute(statement, {"price": Money(250)})
+        await connection.rollback()
+        engine_async.codecs.register(Money, lambda money: money.cents, Money)
+        assert await connection.scalar(statement, {"price": Money(250)}) == 250
+        price = await connection.scalar(statement.columns(price=Money), {"price": Money(7)})
+        assert isinstance(price, Money)
+        assert price.cents == 7
+
+
+async def test_a_registered_way_wins_over_the_dialects(engine_async: AsyncEngine) -> None:
+    engine_async.codecs.register(
+        timedelta, lambda value: value.total_seconds(), lambda value: timedelta(seconds=value)
+    )
+    statement = text("SELECT :x AS x").columns(x=timedelta)
+    async with engine_async.connect() as connection:
+        value = timedelta(days=1000, seconds=0.5)
+        assert await connection.scalar(statement, {"x": value}) == value
+
+
+async def test_a_codec_that_fails_names_the_parameter(engine_async: AsyncEngine) -> None:
+    engine_async.codecs.register(Money, lambda money: money.cents // 0)
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.ParameterError, match="parameter 'x': integer division"):
+            await connection.execute("SELECT :x", {"x": Money(1)})
+
+
+async def test_codecs_are_the_engines_alone(make_engine_async: Callable[..., Any]) -> None:
+    make_engine_async().codecs.register(Money, lambda money: money.cents)
+    async with make_engine_async().connect() as connection:
+        with pytest.raises((errors.ParameterError, errors.DBAPIError)):
+            await connection.execute("SELECT :x", {"x": Money(1)})
+
+
+@pytest.mark.parametrize("arguments", [(5,), (Money, 5), (Money, None, 5)])
+async def test_what_can_not_be_registered_is_refused(
+    engine_async: AsyncEngine, arguments: tuple[Any, ...]
+) -> None:
+    with pytest.raises(errors.ArgumentError, match=r"class|callable"):
+        engine_async.codecs.register(*arguments)
+    with pytest.raises(errors.ArgumentError, match="from_db"):
+        engine_async.codecs.register(Money, column_type=3)
