@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from plainsql import errors
 from plainsql.codecs import Json
 from plainsql.dialect import Dialect, one_by_one
-from plainsql.errors import ArgumentError
+from plainsql.errors import ArgumentError, ParameterError
 from plainsql.lexing import LexicalRules
 from plainsql_mysql import codes, types
 
@@ -93,7 +93,6 @@ class MySQLDialect(Dialect):
     parameter_codecs = types.MYSQL_PARAMETERS
     typed_codecs = types.TYPED_CODECS
     column_codecs: ClassVar[Mapping[Any, Any]] = {JSON: Json, BOOLEAN: types.tinyint}
-    empty_set = "(SELECT NULL FROM DUAL WHERE 1 = 0)"
     ping_sql = "DO 0"
     probe_sql = "DO 0"
     max_identifier_chars = 64
@@ -254,6 +253,21 @@ class MySQLDialect(Dialect):
             size = length + (size if groups else len(head.encode()) + len(tail.encode()))
             groups.append(group)
         return None, total + cursor.execute(f"{head}{','.join(groups)}{tail}")
+
+    def empty_set(self, width: int) -> str:
+        return f"(SELECT {', '.join(['NULL'] * width)} FROM DUAL WHERE 1 = 0)"
+
+    def require_fits(self, cursor: Any, sql: str, values: Any) -> None:
+        packet = cursor.connection.plainsql_packet
+        longest = sum([4 * len(v) if isinstance(v, str | bytes) else 64 for v in values or ()])
+        if len(sql) * 4 + longest < packet:
+            return
+        size = len(cursor.mogrify(sql, values).encode(errors="replace")) + 1
+        if size > packet:
+            raise ParameterError(
+                f"the statement has {size} bytes, which is more than the {packet} that "
+                f"this {self.name} server takes (max_allowed_packet)"
+            )
 
     def column_codes(self, columns: Any) -> tuple[Any, ...]:
         return tuple(

@@ -323,6 +323,9 @@ class PostgreSQLDialect(Dialect):
         names = [column[0] if column.__class__ is tuple else column for column in columns]
         return tuple([name.decode(errors="surrogateescape") for name in names])
 
+    def empty_set(self, width: int) -> str:
+        return "('{}'::record[])" if width > 1 else "('{}')"
+
     def typed_null(self, type_: Any) -> Any:
         return types.NULLS.get(type_)
 

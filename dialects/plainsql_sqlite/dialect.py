@@ -83,7 +83,7 @@ class SQLiteDialect(Dialect):
     parameter_codecs = types.PARAMETER_CODECS
     tells_column_types = False
     max_parameters = 32766
-    empty_set = "()"
+    set_of_rows = "(VALUES {})"
     ping_sql = None
 
     def __init__(self) -> None:
@@ -166,6 +166,10 @@ class SQLiteDialect(Dialect):
         raw = creator()
         raw.isolation_level = None
         return raw
+
+    def parameter_limit(self, raw: Any) -> int:
+        limit: int = raw.getlimit(self._sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        return limit
 
     # -- errors --------------------------------------------------------------------------------
 

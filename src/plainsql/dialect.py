@@ -143,13 +143,15 @@ class Dialect:
     integers: ClassVar[range | None] = None
     """The integers that come back as they went; None where the driver refuses the others."""
     max_parameters: ClassVar[int | None] = None
-    """Most parameters of one statement; None where the server has no limit."""
+    """Most parameters of one statement; None where the server has no limit.  `parameter_limit` may
+    tell more of a connection.
+    """
     lists_as_arrays: ClassVar[bool] = False
     """True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length."""
     array: ClassVar[type[list[Any]]] = list
     """The class of such an array's value."""
-    empty_set: ClassVar[str] = "(SELECT NULL WHERE 1 = 0)"
-    """What stands for an empty list after IN and NOT IN."""
+    set_of_rows: ClassVar[str] = "({})"
+    """What stands around the rows of `(a, b) IN :pairs`."""
 
     ping_sql: ClassVar[str | None] = "SELECT 1"
     """Sent when a connection idled beyond the window; None: nothing to ask."""
@@ -376,6 +378,20 @@ class Dialect:
     def column_names(self, columns: Any) -> tuple[str, ...]:
         """Return the names of the columns that `columns` told."""
         return tuple(map(NAME, columns))
+
+    def empty_set(self, width: int) -> str:
+        """Return what stands for an empty list after IN and NOT IN, right beside NULL, too.
+
+        `width` is the number of values before IN.  With `lists_as_arrays` it is an array.
+        """
+        return f"(SELECT {', '.join(['NULL'] * width)} WHERE 1 = 0)"
+
+    def parameter_limit(self, raw: Any) -> int | None:
+        """Return how many parameters one statement of this connection can have."""
+        return self.max_parameters
+
+    def require_fits(self, cursor: Any, sql: str, values: Any) -> None:
+        """Refuse, before it is sent, a statement with a list that is too long for the server."""
 
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         """Return a cursor that does not buffer; creating it does no I/O."""

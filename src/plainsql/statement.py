@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,12 +21,14 @@ from plainsql.errors import ArgumentError, ParameterError, SQLTextError
 from plainsql.lexing import scan
 from plainsql.options import require_flags
 from plainsql.registry import dialect_class
+from plainsql.rendering import Rendering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from plainsql.codecs import Decoding
-    from plainsql.lexing import LexicalRules, Parameter, Scan
+    from plainsql.lexing import LexicalRules, Parameter
+    from plainsql.rendering import Shape
     from plainsql.row import Row
 
 CACHE_ENTRIES: Final = 512
@@ -238,21 +241,21 @@ class Compiled(Examined):
     """
 
     __slots__ = (
+        "_arrays",
         "_bare",
         "_checked",
         "_codecs",
         "_dialect",
-        "_doubles",
         "_get",
         "_integers",
         "_many",
         "_named",
-        "_pieces",
+        "_paddable",
         "_places",
         "_plain",
+        "_rendering",
         "_scan",
         "_single",
-        "_spread",
         "_unique",
         "binds",
         "columns",
@@ -279,24 +282,22 @@ class Compiled(Examined):
             if any(p.name == name and self._expands(p) for p in found.parameters)
         )
         self.simple = not (self.special or self.lists)
-        # A list goes as one array where the dialect can, and the name only stands after IN.
-        arrays = tuple(
+        # Padded, or sent as one array, is what only stands after IN.
+        self._paddable = tuple(
             name
             for name in self.lists
-            if dialect.lists_as_arrays
-            and all(p.in_list for p in found.parameters if p.name == name)
+            if all(p.in_list for p in found.parameters if p.name == name)
         )
-        self._spread = tuple(name for name in self.lists if name not in arrays)
+        self._arrays = self._paddable if dialect.lists_as_arrays else ()
+        self._rendering = Rendering(found, dialect, self.lists, self._arrays)
         self._places = tuple(p.name for p in found.parameters)
         self._unique = tuple(dict.fromkeys(self._places))
         self._named = dialect.paramstyle in ("named", "pyformat")
         reuse = self._named or dialect.paramstyle in ("numeric", "numeric_dollar")
         self.names = self._unique if reuse else self._places
-        self._doubles = bool(found.parameters) and dialect.paramstyle in ("format", "pyformat")
         self._many: Many | None = None
         self._get = _getter(self.names)
-        self._pieces = _pieces(found, arrays, doubles=self._doubles)
-        self.sql = self._render({})
+        self.sql = self._rendering.sql({})
         self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
         self._checked = bool(self.binds or self._bare)
         plainly = not (self._checked or self._named or self.lists or self._integers)
@@ -326,17 +327,9 @@ class Compiled(Examined):
         places = [(p.start, p.end) for p in self._scan.parameters]
         if group is None or not all(group[0] < start < group[1] for start, _ in places):
             return Many()
-        head, tail = self._outside(0, group[0]), self._outside(group[1], len(masked))
+        part = self._rendering.part
+        head, tail = part(0, group[0]), part(group[1], len(masked))
         return Many(head=head, group=self.sql[len(head) : len(self.sql) - len(tail)], tail=tail)
-
-    def _outside(self, start: int, end: int) -> str:
-        """Return a part of the text that holds no parameter, as it is sent."""
-        text = self.statement
-        for at in reversed(self._scan.escapes):
-            if start <= at < end:
-                text, end = text[:at] + text[at + 1 :], end - 1
-        text = text[start:end]
-        return text.replace("%", "%%") if self._doubles else text
 
     # -- binding -------------------------------------------------------------------------------
 
@@ -371,18 +364,24 @@ class Compiled(Examined):
             return dict(zip(self.names, values, strict=True))
         return values or None
 
-    def expand(self, params: Mapping[str, Any]) -> tuple[str, Any]:
-        """Return the SQL and the values with every list spread over its own placeholders."""
+    def expand(self, params: Mapping[str, Any], limit: int | None = None) -> tuple[str, Any]:
+        """Return the SQL and the values with every list spread over its own placeholders.
+
+        `limit` is how many parameters this server takes; None: what the dialect says.
+        """
         if self._checked:
             params = self._complete(params)
         missing = [name for name in self._unique if name not in params]
         if missing:
             raise self._missing(params)
-        items = {name: self._items(name, params[name]) for name in self.lists}
-        spread = {name: items.pop(name) for name in self._spread}
-        sql = self._render(spread) if spread else self.sql
-        arrays = {name: self._dialect.array(values) for name, values in items.items()}
-        return sql, self._flatten({**params, **arrays}, spread)
+        lists = {name: self._members(name, params[name]) for name in self.lists}
+        shapes = {name: _shape(name, members) for name, members in lists.items()}
+        for name in self._arrays:
+            if not shapes[name][1]:
+                params = {**params, name: self._dialect.array(lists.pop(name))}
+                del shapes[name]
+        shapes = self._padded(lists, shapes, limit or self._dialect.max_parameters)
+        return self._rendering.sql(shapes), self._flatten(params, lists, shapes)
 
     def refuse_surplus(self, params: Mapping[str, Any]) -> None:
         """Refuse names that the statement does not have, naming the closest that it has."""
@@ -446,53 +445,63 @@ class Compiled(Examined):
             )
         return value
 
-    def _items(self, name: str, value: Any) -> list[Any]:
-        plain, adapt = self._plain, self._codecs.adapt
-        return [v if v.__class__ in plain else adapt(name, v) for v in _list(name, value)]
+    def _members(self, name: str, value: Any) -> list[Any]:
+        """Return a list's members as the driver takes them; those that are tuples stay tuples."""
+        members = list(_list(name, value))
+        plain, adapt = self._plain, self._adapted_value
+        for at, member in enumerate(members):
+            cls = member.__class__
+            if cls not in plain or (cls is int and not LEAST <= member <= GREATEST):
+                if isinstance(member, tuple):
+                    members[at] = tuple([adapt(name, item) for item in member])
+                else:
+                    members[at] = adapt(name, member)
+        return members
 
-    def _flatten(self, params: Mapping[str, Any], lists: dict[str, list[Any]]) -> Any:
+    def _padded(
+        self, lists: dict[str, list[Any]], shapes: dict[str, Shape], limit: int | None
+    ) -> dict[str, Shape]:
+        """Return the shapes with sizes of powers of two, so that few texts serve all lists."""
+        padded = {
+            name: (1 << (size - 1).bit_length() if size and name in self._paddable else size, width)
+            for name, (size, width) in shapes.items()
+        }
+        if limit is not None and self._count(padded) > limit:
+            padded = shapes
+            if (count := self._count(shapes)) > limit:
+                raise ParameterError(
+                    f"{count} parameters are more than the {limit} "
+                    f"that {self._dialect.name} takes in one statement"
+                )
+        for name, (size, _) in padded.items():
+            members = lists[name]
+            members += members[-1:] * (size - len(members))
+        return padded
+
+    def _count(self, shapes: Mapping[str, Shape]) -> int:
+        sizes = {name: size * (width or 1) for name, (size, width) in shapes.items()}
+        return sum([sizes.get(name, 1) for name in self.names])
+
+    def _flatten(
+        self, params: Mapping[str, Any], lists: dict[str, list[Any]], shapes: dict[str, Shape]
+    ) -> Any:
         """Return the values of all placeholders, lists spread, as the driver takes them."""
-        values: dict[str, Any] | list[Any]
-        pairs = [pair for name in self.names for pair in self._pairs(name, params, lists)]
-        limit = self._dialect.max_parameters
-        if limit is not None and len(pairs) > limit:
-            raise ParameterError(
-                f"{len(pairs)} parameters are more than the {limit} "
-                f"that {self._dialect.name} takes in one statement"
-            )
-        values = dict(pairs) if self._named else [value for _, value in pairs]
-        return (values if self._named else tuple(values)) or None
-
-    def _pairs(
-        self, name: str, params: Mapping[str, Any], lists: dict[str, list[Any]]
-    ) -> list[tuple[str, Any]]:
-        if name in lists:
-            return [(f"{name}__{n}", value) for n, value in enumerate(lists[name], 1)]
-        return [(name, self._adapted_value(name, params[name]))]
-
-    def _render(self, lists: dict[str, list[Any]]) -> str:
-        """Return the SQL with a placeholder, or for a list as many as it has items, per name."""
-        style = self._dialect.paramstyle
-        spread = self._spread
-        reuses = style in ("numeric", "numeric_dollar")
-        sql = [self._pieces[0]]
-        first: dict[str, int] = {}
-        count = 0
-        for name, piece in zip(self._places, self._pieces[1:], strict=True):
-            size = len(lists.get(name, ("",))) if name in spread else 1
-            if not (reuses and name in first):
-                first[name] = count + 1
-                count += size
-            if name not in spread:
-                mark = _mark(style, name, first[name])
-                sql.append(f"({mark})" if name in self.lists else mark)
-            elif size == 0:
-                sql.append(self._dialect.empty_set)
-            else:
-                marks = [_mark(style, f"{name}__{n + 1}", first[name] + n) for n in range(size)]
-                sql.append(f"({', '.join(marks)})")
-            sql.append(piece)
-        return "".join(sql)
+        flat = {
+            name: list(chain.from_iterable(members)) if shapes[name][1] else members
+            for name, members in lists.items()
+        }
+        if self._named:
+            values: dict[str, Any] = {}
+            for name in self.names:
+                if name in flat:
+                    values.update((f"{name}__{n}", v) for n, v in enumerate(flat[name], 1))
+                else:
+                    values[name] = self._adapted_value(name, params[name])
+            return values
+        row: list[Any] = []
+        for name in self.names:
+            row += flat[name] if name in flat else (self._adapted_value(name, params[name]),)
+        return tuple(row) or None
 
     def _counted(self) -> str:
         n = len(self._unique)
@@ -513,6 +522,16 @@ def _list(name: str, value: Any) -> Any:
             f"or range, not {type(value).__name__}"
         )
     return value
+
+
+def _shape(name: str, members: list[Any]) -> Shape:
+    """Return how many members there are and how many values each holds; 0: they are no tuples."""
+    widths = {len(member) if isinstance(member, tuple) else 0 for member in members}
+    if len(widths) > 1 or (0 in widths and () in members):
+        raise ParameterError(
+            f"the members of parameter {name!r} must be all tuples of one length, or none of them"
+        )
+    return len(members), widths.pop() if widths else 0
 
 
 def _quoted(names: Iterable[Any]) -> str:
@@ -550,43 +569,6 @@ def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     if len(names) == 1:
         return lambda params: (params[names[0]],)
     return itemgetter(*names)
-
-
-def _mark(style: str, name: str, number: int) -> str:
-    if style == "qmark":
-        return "?"
-    if style == "format":
-        return "%s"
-    if style == "named":
-        return f":{name}"
-    if style == "pyformat":
-        return f"%({name})s"
-    return f":{number}" if style == "numeric" else f"${number}"
-
-
-def _pieces(found: Scan, arrays: tuple[str, ...], *, doubles: bool) -> list[str]:
-    """Return the text around the placeholders, as it is sent; percent signs doubled if asked."""
-    cuts: list[tuple[int, int, str]] = [(at, at + 1, "") for at in found.escapes]
-    for p in found.parameters:
-        if p.name in arrays and p.not_start >= 0:
-            cuts.append((p.not_start, p.not_end, "<>"))
-            cuts.append((p.in_start, p.in_end, "ALL"))
-        elif p.name in arrays:
-            cuts.append((p.in_start, p.in_end, "= ANY"))
-    pieces: list[str] = []
-    at = 0
-    piece: list[str] = []
-    places = [(p.start, p.end, None) for p in found.parameters]
-    for start, end, put in sorted([*cuts, *places], key=itemgetter(0)):
-        piece.append(found.sql[at:start])
-        at = end
-        if put is None:
-            pieces.append("".join(piece))
-            piece = []
-        else:
-            piece.append(put)
-    pieces.append("".join([*piece, found.sql[at:]]))
-    return [piece.replace("%", "%%") for piece in pieces] if doubles else pieces
 
 
 class StatementCache:

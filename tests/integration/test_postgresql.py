@@ -52,6 +52,47 @@ def make(url: str) -> Iterator[Callable[..., Engine]]:
         engine.dispose()
 
 
+# -- lists --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "members"),
+    [
+        ("uuid", str(UUID(int=7)), [UUID(int=7)]),
+        ("uuid", str(UUID(int=7)), [str(UUID(int=7)), None]),
+        ("text", "a", ["a", "b"]),
+        ("varchar(9)", "a", ["a", "b"]),
+        ("mood", "glad", ["glad", "sad"]),
+        ("date", "2024-02-29", [date(2024, 2, 29), None]),
+        ("date", "2024-02-29", ["2024-02-29"]),
+        ("smallint", "7", [7, 1 << 40]),
+        ("numeric", "0.5", [Decimal("0.5"), Decimal(2)]),
+        ("float8", "0.5", [0.5, 2.0]),
+        ("interval", "1 day", [timedelta(days=1)]),
+        ("boolean", "true", [True, None]),
+        ("bytea", "a", [b"a", b"\\"]),
+    ],
+    ids=str,
+)
+def test_the_column_gives_the_members_of_a_list_their_type(
+    connection: Connection, kind: str, value: str, members: list[Any]
+) -> None:
+    connection.execute("CREATE TYPE pg_temp.mood AS ENUM ('sad', 'glad')")
+    connection.execute("SET LOCAL search_path TO pg_temp, public")
+    connection.execute(f"CREATE TABLE pg_temp.t (c {kind}, n int)")
+    connection.execute(f"INSERT INTO pg_temp.t VALUES ('{value}', 1), (NULL, 2)")
+    sql = "SELECT n FROM pg_temp.t WHERE c"
+    assert connection.scalars(f"{sql} IN :members", {"members": members}).all() == [1]
+    assert connection.scalars(f"{sql} NOT IN :members", {"members": members}).all() == []
+    assert connection.scalars(f"{sql} IN :members", {"members": []}).all() == []
+    assert connection.scalars(f"{sql} NOT IN :members", {"members": []}).all() == [1, 2]
+    rows = [(member, 1) for member in members]
+    sql = "SELECT n FROM pg_temp.t WHERE (c, n)"
+    assert connection.scalars(f"{sql} IN :rows", {"rows": rows}).all() == [1]
+    assert connection.scalars(f"{sql} NOT IN :rows", {"rows": rows}).all() == [2]
+    assert connection.scalars(f"{sql} NOT IN :rows", {"rows": []}).all() == [1, 2]
+
+
 # -- casts and dollar quotes --------------------------------------------------------------------
 
 

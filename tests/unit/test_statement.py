@@ -482,6 +482,80 @@ def test_a_list_that_also_stands_elsewhere_is_spread_even_with_arrays() -> None:
     assert values == (1, 2, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("size", "sent"), [(1, "?"), (2, "?, ?"), (3, "?, ?, ?, ?"), (4, "?, ?, ?, ?")]
+)
+def test_a_list_is_padded_by_its_last_member_to_a_power_of_two(size: int, sent: str) -> None:
+    sql, values = compiled("SELECT 1 WHERE x IN :b").expand({"b": range(size)})
+
+    assert sql == f"SELECT 1 WHERE x IN ({sent})"
+    assert values == (*range(size), *[size - 1] * (len(values) - size))
+
+
+def test_a_list_is_not_padded_beyond_the_limit() -> None:
+    made = compiled("SELECT 1 WHERE x IN :b")
+
+    assert made.expand({"b": range(5)})[1] == (0, 1, 2, 3, 4)
+    assert len(made.expand({"b": range(5)}, 8)[1]) == 8
+    with pytest.raises(errors.ParameterError, match="5 parameters are more than the 4"):
+        made.expand({"b": range(5)}, 4)
+
+
+def test_an_expanding_parameter_is_never_padded() -> None:
+    made = compiled("SELECT f:b, x IN :b".replace("f:", "f :"), bindparam("b", expanding=True))
+
+    assert made.expand({"b": [1]}) == ("SELECT f (?), x IN (?)", (1, 1))
+    with pytest.raises(errors.ParameterError, match="6 parameters"):
+        made.expand({"b": [1, 2, 3]})
+
+
+@every_style
+def test_tuples_are_rows(style: ParamStyle) -> None:
+    made = compiled("SELECT :a WHERE (x, y) IN :b", dialect=Plain(style))
+
+    sql, values = made.expand({"a": 0, "b": [(1, 2), (3, bytearray(b"4"))]})
+    marks = {
+        "qmark": ["?"] * 5,
+        "format": ["%s"] * 5,
+        "numeric": [f":{n}" for n in range(1, 6)],
+        "numeric_dollar": [f"${n}" for n in range(1, 6)],
+        "named": [":a", *(f":b__{n}" for n in range(1, 5))],
+        "pyformat": ["%(a)s", *(f"%(b__{n})s" for n in range(1, 5))],
+    }[style]
+    assert sql == "SELECT {} WHERE (x, y) IN (({}, {}), ({}, {}))".format(*marks)
+    assert list(values.values() if style in NAMED else values) == [0, 1, 2, 3, b"4"]
+
+
+@pytest.mark.parametrize(
+    ("before", "width"),
+    [
+        ("x", 1),
+        ("(x)", 1),
+        ("(x, y)", 2),
+        ("(x, (y), f(a, b, c), ',')", 4),
+        ("f(x, y)", 1),
+        ('"f"(x, y)', 1),
+        ("row(x, y)", 2),
+        ("AND(x, y)", 2),
+        ("1+ (x, y) /* ) */", 2),
+    ],
+)
+def test_an_empty_list_is_as_wide_as_what_stands_before_it(before: str, width: int) -> None:
+    made = compiled(f"SELECT 1 WHERE {before} NOT IN :b", dialect=Plain())
+
+    nulls = ", ".join(["NULL"] * width)
+    assert made.expand({"b": []})[0].endswith(f"NOT IN (SELECT {nulls} WHERE 1 = 0)")
+
+
+def test_rows_are_spread_even_with_arrays() -> None:
+    made = compiled("SELECT (x, y) NOT IN :b, z IN :c", dialect=Arrays("format"))
+
+    sql, values = made.expand({"b": [(1, 2)], "c": [3]})
+    assert sql == "SELECT (x, y) NOT IN ((%s, %s)), z = ANY (%s)"
+    assert values == (1, 2, [3])
+    assert made.expand({"b": [7], "c": [3]})[0] == "SELECT (x, y) <> ALL (%s), z = ANY (%s)"
+
+
 # -- verbs -------------------------------------------------------------------------------------
 
 

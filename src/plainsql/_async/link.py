@@ -32,7 +32,7 @@ class AsyncLink:
     """
 
     __slots__ = (
-        "columns", "compiled", "cursor", "dialect", "own", "own_cursor", "poll", "raw",
+        "columns", "compiled", "cursor", "dialect", "limit", "own", "own_cursor", "poll", "raw",
         "statements", "touched",
     )  # fmt: skip
 
@@ -54,6 +54,7 @@ class AsyncLink:
         self.statements = caches[rules]
         self.compiled = self.statements.entries
         self.touched = False
+        self.limit = dialect.parameter_limit(self.own)
         dialect.codecs.connected = True
         self.poll = _poller(dialect.fileno(self.own))
 

@@ -7,6 +7,7 @@ stands, the driver's cursor — and its rows come up once.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -116,9 +117,19 @@ class Connection(Transacting):
         """Bind the parameters; if they are right, see that the statement may be sent."""
         if self._strict:
             compiled.refuse_surplus(params)
-        bound = compiled.expand(params) if compiled.lists else (compiled.sql, compiled.bind(params))
+        bound = self._bound(compiled, params)
         self._make_ready(compiled)
         return bound
+
+    def _bound(self, compiled: Compiled, params: Mapping[str, Any]) -> tuple[str, Any]:
+        """Return the SQL and the values; where a list is spread, only what the server takes."""
+        if not compiled.lists:
+            return compiled.sql, compiled.bind(params)
+        link = self._link
+        assert link is not None
+        sql, values = compiled.expand(params, link.limit)
+        link.dialect.require_fits(link.own_cursor, sql, values)
+        return sql, values
 
     def scalar(
         self,
@@ -186,7 +197,7 @@ class Connection(Transacting):
             raise ParameterError("stream() takes one mapping of parameters, not several")
         if self._strict:
             compiled.refuse_surplus(params or NOTHING)
-        sql, values = compiled.expand(params or NOTHING)
+        sql, values = self._bound(compiled, params or NOTHING)
         self._make_ready(compiled)
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
@@ -236,7 +247,7 @@ class Connection(Transacting):
         return Result(cls, rows if decode is None else decode(rows), rowcount)
 
     def _bind_many(self, compiled: Compiled, chunk: Sequence[Any], first: int) -> list[Any]:
-        bind = compiled.expand if compiled.lists else compiled.bind
+        bind = partial(self._bound, compiled) if compiled.lists else compiled.bind
         rows: list[Any] = []
         for number, params in enumerate(chunk, first):
             if not is_mapping(params):

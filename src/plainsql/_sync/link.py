@@ -33,7 +33,7 @@ class Link:
     """
 
     __slots__ = (
-        "columns", "compiled", "cursor", "dialect", "own", "own_cursor", "poll", "raw",
+        "columns", "compiled", "cursor", "dialect", "limit", "own", "own_cursor", "poll", "raw",
         "statements", "touched",
     )  # fmt: skip
 
@@ -55,6 +55,7 @@ class Link:
         self.statements = caches[rules]
         self.compiled = self.statements.entries
         self.touched = False
+        self.limit = dialect.parameter_limit(self.own)
         dialect.codecs.connected = True
         self.poll = _poller(dialect.fileno(self.own))
 

@@ -5,6 +5,7 @@ from options to an engine on the database under test; `engine_async`, made by it
 with `table_name`, which name tables that are dropped after the test.
 """
 
+from plainsql.testing._async.lists import *  # noqa: F403
 from plainsql.testing._async.many import *  # noqa: F403
 from plainsql.testing._async.mistakes import *  # noqa: F403
 from plainsql.testing._async.pooling import *  # noqa: F403

@@ -5,6 +5,7 @@ options to an engine on the database under test; `engine`, made by it; and `tabl
 `table_name`, which name tables that are dropped after the test.
 """
 
+from plainsql.testing._sync.lists import *  # noqa: F403
 from plainsql.testing._sync.many import *  # noqa: F403
 from plainsql.testing._sync.mistakes import *  # noqa: F403
 from plainsql.testing._sync.pooling import *  # noqa: F403

@@ -188,66 +188,6 @@ async def test_exec_driver_sql_sends_the_text_as_it_is(engine_async: AsyncEngine
 # -- lists --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "ids",
-    [[1, 3, 9], (1, 3), {1, 3}, frozenset({3}), range(1, 4), [2]],
-    ids=["list", "tuple", "set", "frozenset", "range", "one"],
-)
-async def test_in_expands_a_list(engine_async: AsyncEngine, table_name: str, ids: Any) -> None:
-    await _fill(engine_async, table_name)
-    async with engine_async.connect() as connection:
-        for words in ("IN :ids", "in\n/* all */ :ids", "NOT IN :ids"):
-            sql = f"SELECT x FROM {table_name} WHERE x {words} ORDER BY x"
-            found = set(await connection.scalars(sql, {"ids": ids}))
-            wanted = set(ids) & {1, 2, 3, 4, 5}
-            assert found == ({1, 2, 3, 4, 5} - wanted if "NOT" in words else wanted)
-
-
-async def test_an_empty_list_is_a_correct_empty_set(
-    engine_async: AsyncEngine, table_name: str
-) -> None:
-    await _fill(engine_async, table_name, 2)
-    async with engine_async.connect() as connection:
-        await connection.execute(f"INSERT INTO {table_name} (x, y) VALUES (3, NULL)")
-        for words, count in (("IN", 0), ("NOT IN", 3)):
-            sql = f"SELECT count(*) FROM {table_name} WHERE y {words} :ys"
-            assert await connection.scalar(sql, {"ys": []}) == count
-
-
-async def test_lists_of_text_and_other_parameters_mix(
-    engine_async: AsyncEngine, table_name: str
-) -> None:
-    await _fill(engine_async, table_name)
-    sql = f"SELECT x FROM {table_name} WHERE x > :x AND s IN :names AND y IN :ys AND x < :z"
-    params = {"x": 1, "names": ["row 2", "row 3", "row 5"], "ys": (4, 9, 25), "z": 5}
-    async with engine_async.connect() as connection:
-        assert sorted(await connection.scalars(sql, params)) == [2, 3]
-
-
-async def test_an_expanding_parameter_spreads_where_no_in_stands(
-    engine_async: AsyncEngine,
-) -> None:
-    statement = text("SELECT coalesce:values").bindparams(bindparam("values", expanding=True))
-    with pytest.raises(errors.ArgumentError, match="'values' is not a parameter"):
-        statement.compile(engine_async.dialect)
-    statement = text("SELECT coalesce :values").bindparams(bindparam("values", expanding=True))
-    async with engine_async.connect() as connection:
-        assert await connection.scalar(statement, {"values": [None, 7, 8]}) == 7
-
-
-@pytest.mark.parametrize("value", ["abc", b"abc", 5, None, {"a": 1}])
-async def test_what_is_no_list_does_not_expand(engine_async: AsyncEngine, value: Any) -> None:
-    async with engine_async.connect() as connection:
-        with pytest.raises(errors.ParameterError, match="'ids' stands after IN and must be a list"):
-            await connection.execute("SELECT 1 WHERE 1 IN :ids", {"ids": value})
-
-
-async def test_a_list_in_parentheses_is_an_error_that_shows_how(engine_async: AsyncEngine) -> None:
-    async with engine_async.connect() as connection:
-        with pytest.raises(errors.ParameterError, match="write IN :ids without the parentheses"):
-            await connection.execute("SELECT 1 WHERE 1 IN (:ids)", {"ids": [1, 2]})
-
-
 # -- executemany --------------------------------------------------------------------------------
 
 

@@ -189,66 +189,6 @@ def test_exec_driver_sql_sends_the_text_as_it_is(engine: Engine) -> None:
 # -- lists --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "ids",
-    [[1, 3, 9], (1, 3), {1, 3}, frozenset({3}), range(1, 4), [2]],
-    ids=["list", "tuple", "set", "frozenset", "range", "one"],
-)
-def test_in_expands_a_list(engine: Engine, table_name: str, ids: Any) -> None:
-    _fill(engine, table_name)
-    with engine.connect() as connection:
-        for words in ("IN :ids", "in\n/* all */ :ids", "NOT IN :ids"):
-            sql = f"SELECT x FROM {table_name} WHERE x {words} ORDER BY x"
-            found = set(connection.scalars(sql, {"ids": ids}))
-            wanted = set(ids) & {1, 2, 3, 4, 5}
-            assert found == ({1, 2, 3, 4, 5} - wanted if "NOT" in words else wanted)
-
-
-def test_an_empty_list_is_a_correct_empty_set(
-    engine: Engine, table_name: str
-) -> None:
-    _fill(engine, table_name, 2)
-    with engine.connect() as connection:
-        connection.execute(f"INSERT INTO {table_name} (x, y) VALUES (3, NULL)")
-        for words, count in (("IN", 0), ("NOT IN", 3)):
-            sql = f"SELECT count(*) FROM {table_name} WHERE y {words} :ys"
-            assert connection.scalar(sql, {"ys": []}) == count
-
-
-def test_lists_of_text_and_other_parameters_mix(
-    engine: Engine, table_name: str
-) -> None:
-    _fill(engine, table_name)
-    sql = f"SELECT x FROM {table_name} WHERE x > :x AND s IN :names AND y IN :ys AND x < :z"
-    params = {"x": 1, "names": ["row 2", "row 3", "row 5"], "ys": (4, 9, 25), "z": 5}
-    with engine.connect() as connection:
-        assert sorted(connection.scalars(sql, params)) == [2, 3]
-
-
-def test_an_expanding_parameter_spreads_where_no_in_stands(
-    engine: Engine,
-) -> None:
-    statement = text("SELECT coalesce:values").bindparams(bindparam("values", expanding=True))
-    with pytest.raises(errors.ArgumentError, match="'values' is not a parameter"):
-        statement.compile(engine.dialect)
-    statement = text("SELECT coalesce :values").bindparams(bindparam("values", expanding=True))
-    with engine.connect() as connection:
-        assert connection.scalar(statement, {"values": [None, 7, 8]}) == 7
-
-
-@pytest.mark.parametrize("value", ["abc", b"abc", 5, None, {"a": 1}])
-def test_what_is_no_list_does_not_expand(engine: Engine, value: Any) -> None:
-    with engine.connect() as connection:
-        with pytest.raises(errors.ParameterError, match="'ids' stands after IN and must be a list"):
-            connection.execute("SELECT 1 WHERE 1 IN :ids", {"ids": value})
-
-
-def test_a_list_in_parentheses_is_an_error_that_shows_how(engine: Engine) -> None:
-    with engine.connect() as connection:
-        with pytest.raises(errors.ParameterError, match="write IN :ids without the parentheses"):
-            connection.execute("SELECT 1 WHERE 1 IN (:ids)", {"ids": [1, 2]})
-
-
 # -- executemany --------------------------------------------------------------------------------
 
 

@@ -42,6 +42,7 @@ class DemoDialect(Dialect):
     isolation_levels = ("SERIALIZABLE",)
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {"wait": float}
     passes_unknown_types = True
+    set_of_rows = "(VALUES {})"
     ping_sql = None
     error_classes: ClassVar[Mapping[str, type[DBAPIError]]] = {
         "1": errors.ProgrammingError,

@@ -1,0 +1,181 @@
+"""A statement's SQL as it is sent: its author's text, with the driver's placeholders in it.
+
+Floor 2: pure.  Every change is an edit of a span of the author's text; between two edits not a
+byte changes, but for the `%` that a driver wants doubled.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from plainsql.dialect import Dialect
+    from plainsql.lexing import Parameter, Scan
+
+    #: How many members a list has, and how many values each of them: 0 where it is a plain one.
+    Shape = tuple[int, int]
+    Edit = tuple[int, int, str | Parameter]
+
+KEPT_SHAPES: Final = 64
+KEPT_CHARACTERS: Final = 64 << 10
+#: Before the parentheses of `(a, b) IN :pairs`; after any other word they are a function's.
+ROW_FOLLOWS = re.compile(
+    r"(?:\A|[^\w$]|\b(?:ROW|WHERE|AND|OR|NOT|XOR|ON|HAVING|WHEN|THEN|ELSE|SELECT|RETURNING))\s*\Z",
+    re.IGNORECASE,
+)
+QUOTES = ('"', "`", "]")
+
+
+class Rendering:
+    r"""One text, cut where something else is sent: parameters, `\:`, and IN before an array.
+
+    `lists` are the names of parameters that stand for lists, `arrays` those sent as one value.
+    """
+
+    __slots__ = ("_arrays", "_dialect", "_edits", "_lists", "_made", "_scan", "doubles", "style")
+
+    def __init__(
+        self, scan: Scan, dialect: Dialect, lists: Collection[str], arrays: Collection[str]
+    ) -> None:
+        self._scan = scan
+        self._dialect = dialect
+        self._lists = lists
+        self._arrays = arrays
+        self._edits = self._cut(arrays)
+        self._made: dict[tuple[tuple[str, Shape], ...], str] = {}
+        self.style = dialect.paramstyle
+        self.doubles = bool(scan.parameters) and self.style in ("format", "pyformat")
+
+    def sql(self, shapes: Mapping[str, Shape]) -> str:
+        """Return what is sent where the lists have these shapes; one that is not given is not
+        spread.
+        """
+        key = tuple(shapes.items())
+        made = self._made.get(key)
+        if made is None:
+            made = "".join([piece for _, piece in self.pieces(shapes)])
+            if len(made) <= KEPT_CHARACTERS:
+                if len(self._made) >= KEPT_SHAPES:
+                    self._made.clear()
+                self._made[key] = made
+        return made
+
+    def pieces(
+        self, shapes: Mapping[str, Shape], style: str | None = None
+    ) -> Iterator[tuple[int, str]]:
+        """Yield what is sent piece by piece, each with its place in the author's text.
+
+        `style` is another paramstyle than the driver's: that in which the server counts.
+        """
+        doubles = self.doubles and style is None
+        marks = _Marks(style or self.style)
+        text, at = self._scan.sql, 0
+        for start, end, put in self._edits_for(shapes):
+            if start > at:
+                yield at, text[at:start].replace("%", "%%") if doubles else text[at:start]
+            yield start, put if isinstance(put, str) else self._placeholder(put, shapes, marks)
+            at = end
+        yield at, text[at:].replace("%", "%%") if doubles else text[at:]
+
+    def part(self, start: int, end: int) -> str:
+        """Return a part of the text that holds no parameter, as it is sent."""
+        text = self._scan.sql
+        for at in reversed(self._scan.escapes):
+            if start <= at < end:
+                text, end = text[:at] + text[at + 1 :], end - 1
+        text = text[start:end]
+        return text.replace("%", "%%") if self.doubles else text
+
+    def _cut(self, arrays: Collection[str]) -> list[Edit]:
+        edits: list[Edit] = [(at, at + 1, "") for at in self._scan.escapes]
+        for p in self._scan.parameters:
+            edits.append((p.start, p.end, p))
+            if p.name not in arrays or not p.in_list:
+                continue
+            if p.not_start >= 0:
+                edits.append((p.not_start, p.not_end, "<>"))
+                edits.append((p.in_start, p.in_end, "ALL"))
+            else:
+                edits.append((p.in_start, p.in_end, "= ANY"))
+        return sorted(edits, key=_start)
+
+    def _edits_for(self, shapes: Mapping[str, Shape]) -> list[Edit]:
+        """Rows are spread after IN; an empty list is an empty array, where there are arrays."""
+        if not self._dialect.lists_as_arrays:
+            return self._edits
+        arrays = {name for name in self._arrays if name not in shapes}
+        arrays |= {name for name, (size, _) in shapes.items() if not size}
+        return self._edits if arrays == set(self._arrays) else self._cut(arrays)
+
+    def _placeholder(self, p: Parameter, shapes: Mapping[str, Shape], marks: _Marks) -> str:
+        if p.name not in shapes:
+            mark = marks.one(p.name)
+            return f"({mark})" if p.name in self._lists else mark
+        size, width = shapes[p.name]
+        if not size:
+            return self._dialect.empty_set(self._row_width(p) if p.in_list else 1)
+        all_marks = marks.several(p.name, size * (width or 1))
+        if not width:
+            return f"({', '.join(all_marks)})"
+        rows = [", ".join(all_marks[at : at + width]) for at in range(0, size * width, width)]
+        return self._dialect.set_of_rows.format(", ".join([f"({row})" for row in rows]))
+
+    def _row_width(self, p: Parameter) -> int:
+        """Return how many values stand before IN: 2 in `(a, b) IN :pairs`."""
+        before = self._scan.masked()[: p.not_start if p.not_start >= 0 else p.in_start].rstrip()
+        if not before.endswith(")"):
+            return 1
+        named = self._scan.sql
+        depth, width = 0, 1
+        for at in range(len(before) - 1, -1, -1):
+            depth += {")": 1, "(": -1}.get(before[at], 0)
+            if not depth:
+                is_row = ROW_FOLLOWS.search(before[:at]) and not named[:at].rstrip().endswith(
+                    QUOTES
+                )
+                return width if is_row else 1
+            width += depth == 1 and before[at] == ","
+        return 1
+
+
+class _Marks:
+    """Writes placeholders in one paramstyle, and counts them."""
+
+    def __init__(self, style: str) -> None:
+        self._style = style
+        self._numbers: dict[str, int] = {}
+        self._next = 1
+
+    def one(self, name: str) -> str:
+        return self._mark(name, self._number(name, 1))
+
+    def several(self, name: str, count: int) -> list[str]:
+        first = self._number(name, count)
+        return [self._mark(f"{name}__{n + 1}", first + n) for n in range(count)]
+
+    def _number(self, name: str, count: int) -> int:
+        """Return the number of the first; a name that comes again keeps its own."""
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = self._next
+            self._next += count
+        return number
+
+    def _mark(self, name: str, number: int) -> str:
+        style = self._style
+        if style == "qmark":
+            return "?"
+        if style == "format":
+            return "%s"
+        if style == "named":
+            return f":{name}"
+        if style == "pyformat":
+            return f"%({name})s"
+        return f":{number}" if style == "numeric" else f"${number}"
+
+
+def _start(edit: Edit) -> int:
+    return edit[0]
