@@ -1,11 +1,13 @@
 # One line per target; each makes what it needs in .venv, and says nothing when that stands already.
 #   make demo [URL=postgresql://…]    the tutorial, on SQLite or wherever the URL leads
 #   make test [ARGS='-k pool']        the tests, on every database that can be found or started
+#   make fuzz [SECONDS=20 KIND=mysql SEED=1]   reads texts beside each server's own parser
 #   make mark URL=mysql://…           allows the tests to write to that database
 PYTHON ?= python3
 VENV ?= .venv
 URL :=
 ARGS ?=
+SECONDS ?= 20
 BIN := $(VENV)/bin
 comma := ,
 EXTRA := $(if $(filter postgres%,$(URL)),$(comma)postgresql)$(if $(filter mysql% mariadb%,$(URL)),$(comma)mysql)
@@ -17,7 +19,7 @@ demo: $(VENV)/.demo$(EXTRA) ; @$(BIN)/python examples/tutorial.py $(if $(URL),'$
 test: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest $(ARGS)
 sync: $(VENV)/.dev,postgresql,mysql ; $(BIN)/python tools/unasync.py
 bench: $(VENV)/.bench,demo,postgresql,mysql ; $(BIN)/python -m bench $(ARGS)
-fuzz: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+fuzz: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(KIND),--kind $(KIND))
 docs: $(VENV)/.dev,postgresql,mysql ; NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 up: ; docker compose up --detach --wait && for url in $(DATABASES); do k=$${url%%:*}; echo "PLAINSQL_TEST_$$(echo $$k | tr a-z A-Z)_URL=$$url"; done >.env.test
 down: ; rm -f .env.test; docker compose down --volumes

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
 from plainsql.codecs import Json
 from plainsql.dialect import Dialect, one_by_one
-from plainsql.errors import ArgumentError, ParameterError
+from plainsql.errors import ArgumentError, NotSupportedError, ParameterError
 from plainsql.lexing import LexicalRules
 from plainsql_mysql import codes, types
 
@@ -24,15 +25,13 @@ LEXICAL = LexicalRules(
     identifiers=(("`", "`"),),
     hash_comments=True,
     dash_needs_space=True,
-    executable_comments=("/*!", "/*M!"),
+    executable_comments=("/*!",),
+    name_prefixes="@.",
 )
-ANSI_QUOTES = LEXICAL.replace(strings="'", identifiers=(("`", "`"), ('"', '"')))
-MODES = {
-    (False, False): LEXICAL,
-    (False, True): LEXICAL.replace(backslash_escapes=False),
-    (True, False): ANSI_QUOTES,
-    (True, True): ANSI_QUOTES.replace(backslash_escapes=False),
-}
+MARIADB = LEXICAL.replace(executable_comments=("/*!", "/*M!"), foreign_versions=(50700, 99999))
+#: What tells how a connection's SQL is read, and how much of it is taken.
+MODE_SQL = "SELECT @@sql_mode, @@character_set_client, @@max_allowed_packet, @@version"
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 JSON, TINY, BOOLEAN = 245, 1, "TINYINT(1)"  # FIELD_TYPE of the protocol; BOOLEAN is our own
 LONGEST_INSERT = 1 << 20  # in bytes, where the server would take more
@@ -62,6 +61,20 @@ def _seconds(value: str) -> float:
     if not 0 < seconds <= YEAR:
         raise ValueError("a number of seconds above 0, and below a year, is wanted")
     return seconds
+
+
+def rules_of(rules: LexicalRules, mode: str, version: str = "") -> LexicalRules:
+    """Return the rules as a server of that version and `sql_mode` reads."""
+    if match := VERSION.match(version):
+        major, minor, patch = map(int, match.groups())
+        number = major * 10_000 + minor * 100 + patch
+        dollar_quotes = major >= 9 and "MariaDB" not in version
+        rules = rules.replace(version=number, dollar_quotes=dollar_quotes)
+    if "NO_BACKSLASH_ESCAPES" in mode:
+        rules = rules.replace(backslash_escapes=False)
+    if "ANSI_QUOTES" in mode:
+        rules = rules.replace(strings="'", identifiers=(("`", "`"), ('"', '"')))
+    return rules
 
 
 class MySQLDialect(Dialect):
@@ -153,18 +166,25 @@ class MySQLDialect(Dialect):
         self._set_up(raw)
         return raw
 
-    @staticmethod
-    def _set_up(raw: Any) -> None:
+    def _set_up(self, raw: Any) -> None:
         types.teach(raw.encoders)
         with raw.cursor() as cursor:
-            cursor.execute("SELECT @@sql_mode, @@max_allowed_packet")
-            mode, packet = cursor.fetchone()
-            raw.plainsql_mode = frozenset(mode.split(","))
-            raw.plainsql_packet = int(packet)
+            cursor.execute(MODE_SQL)
+            self.learn_mode(raw, cursor.fetchone())
+
+    def learn_mode(self, raw: Any, told: tuple[Any, ...]) -> None:
+        mode, charset, packet, version = told
+        if charset not in CHARSETS:
+            raise NotSupportedError(
+                f"the connection's character set became {charset}, in which values could be read "
+                f"as SQL: set one of {', '.join(CHARSETS)}, by the URL option charset"
+            )
+        raw.plainsql_packet = int(packet)
+        raw.plainsql_rules = rules_of(self.lexical, mode, version)
 
     def lexical_rules(self, raw: Any) -> LexicalRules:
-        mode = raw.plainsql_mode
-        return MODES["ANSI_QUOTES" in mode, "NO_BACKSLASH_ESCAPES" in mode]
+        rules: LexicalRules = raw.plainsql_rules
+        return rules
 
     # -- errors --------------------------------------------------------------------------------
 
@@ -292,6 +312,7 @@ class MariaDBDialect(MySQLDialect):
     """`mariadb://user:password@host:port/database`."""
 
     name = "mariadb"
+    lexical = MARIADB
     capabilities = MySQLDialect.capabilities | {"returning"}
     parameter_codecs = types.PARAMETER_CODECS
     typed_codecs = types.MARIADB_TYPED

@@ -21,15 +21,21 @@ if TYPE_CHECKING:
 
 LEXICAL = LexicalRules(
     escape_prefix="E",
+    plain_prefixes="BX",
     string_continuation=True,
     dollar_quotes=True,
+    number=r"[0-9][0-9_]*(?:[eE][0-9_]+)?|0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+",
     nested_comments=True,
     comment_line_ends="\r\n",
     native=r"\$\d+",
     psql_variables=True,
 )
-#: With `standard_conforming_strings` off.
-BACKSLASHES = LEXICAL.replace(backslash_escapes=True)
+#: By `standard_conforming_strings`; None: a proxy does not pass it on.
+MODES = {
+    b"on": LEXICAL,
+    b"off": LEXICAL.replace(backslash_escapes=True),
+    None: LEXICAL.replace(backslash_escapes=None),
+}
 
 # libpq's PQtransactionStatus, PGRES_TUPLES_OK and PQ_PIPELINE_OFF.
 STATES: tuple[TransactionState, ...] = ("idle", "unknown", "active", "failed", "unknown")
@@ -180,9 +186,7 @@ class PostgreSQLDialect(Dialect):
         return raw
 
     def lexical_rules(self, raw: Any) -> LexicalRules:
-        if raw.pgconn.parameter_status(b"standard_conforming_strings") == b"off":
-            return BACKSLASHES
-        return LEXICAL
+        return MODES[raw.pgconn.parameter_status(b"standard_conforming_strings")]
 
     # -- errors --------------------------------------------------------------------------------
 

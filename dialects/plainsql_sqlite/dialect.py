@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEXICAL = LexicalRules(
     identifiers=(('"', '"'), ("`", "`"), ("[", "]")),
     open_comment_at_end=True,
-    native=r"\?\d*|[@$#][A-Za-z_][A-Za-z0-9_]*|:\d+",
+    native=r"\?\d*|[@$#][A-Za-z0-9_$\x80-\U0010ffff]+|:[0-9$]",
 )
 
 # PRAGMAs that SQLite silently ignores, or answers with the old value, while a transaction is open:

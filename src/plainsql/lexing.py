@@ -27,6 +27,7 @@ _START = r"[^\x00-@\[-^`{-\x7f]"  # begins a name or a dollar tag: letters, `_`
 _NEXT = r"[^\x00-/:-@\[-^`{-\x7f]"  # continues one: letters, digits, `_`
 
 _WORD_CHARACTER = re.compile(_WORD)
+_WORD_END = re.compile(f"{_WORD}*+")
 _HEAD = re.compile(rf"[{_BLANKS}(;]*+([A-Za-z_][A-Za-z0-9_]*+)?")
 _CLOSING_PARENTHESIS = re.compile(rf"[{_BLANKS}]*+\)")
 _NO_LIST = ("= ", ", ", "=", ",", "> ", "< ")  # before a parameter: no look back for IN
@@ -45,12 +46,20 @@ class LexicalRules:
     """State how a server reads SQL text; frozen and hashable, the defaults are standard SQL.
 
     `strings` lists the characters that open a string literal, `backslash_escapes` tells whether a
-    backslash escapes in them; after `escape_prefix` (as in `E'..'`) it always does.  With
+    backslash escapes in them; after `escape_prefix` (as in `E'..'`) it always does, after
+    one of `plain_prefixes` (as in `B'..'`) never.  With
     `string_continuation` a literal goes on, in the same mode, after a line break.  `identifiers`
     are pairs of opening and closing characters; a character that is also in `strings` opens a
-    string.  `dash_needs_space` makes `--` a comment only before a blank; any character of
-    `comment_line_ends` ends it.  The content of `executable_comments` (openers such as `/*!`) is
-    read as SQL.  `open_comment_at_end` allows a last block comment that is never closed.
+    string.  With `dollar_quotes`, `$tag$` opens a literal unless it continues a name; `number` is a
+    regular expression of what is no name although digits and letters are in it, and a name follows
+    each character of `name_prefixes`.  `dash_needs_space` makes `--` a comment only before a
+    blank; any character of `comment_line_ends` ends it.  The content of `executable_comments`
+    (openers such as `/*!`) is read as SQL; where five or six digits follow, only if they are at
+    most `version`, and for `/*!` not within `foreign_versions`; None executes all.
+    `open_comment_at_end` allows a last block comment that is never closed.
+
+    Where `backslash_escapes` is None the server does not tell, and a text with a backslash in a
+    literal is refused.
 
     `native` is a regular expression for the server's own placeholders, which may not stand beside
     `:names`: alternatives that each begin with a plain character, without groups.  One that begins
@@ -67,27 +76,37 @@ class LexicalRules:
         "dollar_quotes",
         "escape_prefix",
         "executable_comments",
+        "foreign_versions",
         "hash_comments",
         "identifiers",
+        "name_prefixes",
         "native",
         "nested_comments",
+        "number",
         "open_comment_at_end",
+        "plain_prefixes",
         "psql_variables",
         "string_continuation",
         "strings",
+        "version",
     )
 
     strings: str
-    backslash_escapes: bool
+    backslash_escapes: bool | None
     escape_prefix: str
+    plain_prefixes: str
     string_continuation: bool
     identifiers: tuple[tuple[str, str], ...]
     dollar_quotes: bool
+    number: str
+    name_prefixes: str
     nested_comments: bool
     hash_comments: bool
     dash_needs_space: bool
     comment_line_ends: str
     executable_comments: tuple[str, ...]
+    version: int | None
+    foreign_versions: tuple[int, int]
     open_comment_at_end: bool
     native: str
     psql_variables: bool
@@ -98,16 +117,21 @@ class LexicalRules:
         self,
         *,
         strings: str = "'",
-        backslash_escapes: bool = False,
+        backslash_escapes: bool | None = False,
         escape_prefix: str = "",
+        plain_prefixes: str = "",
         string_continuation: bool = False,
         identifiers: tuple[tuple[str, str], ...] = (('"', '"'),),
         dollar_quotes: bool = False,
+        number: str = "(?!)",
+        name_prefixes: str = "",
         nested_comments: bool = False,
         hash_comments: bool = False,
         dash_needs_space: bool = False,
         comment_line_ends: str = "\n",
         executable_comments: tuple[str, ...] = (),
+        version: int | None = None,
+        foreign_versions: tuple[int, int] = (0, 0),
         open_comment_at_end: bool = False,
         native: str = "",
         psql_variables: bool = False,
@@ -116,14 +140,19 @@ class LexicalRules:
         put(self, "strings", strings)
         put(self, "backslash_escapes", backslash_escapes)
         put(self, "escape_prefix", escape_prefix)
+        put(self, "plain_prefixes", plain_prefixes)
         put(self, "string_continuation", string_continuation)
         put(self, "identifiers", tuple((opening, closing) for opening, closing in identifiers))
         put(self, "dollar_quotes", dollar_quotes)
+        put(self, "number", number)
+        put(self, "name_prefixes", name_prefixes)
         put(self, "nested_comments", nested_comments)
         put(self, "hash_comments", hash_comments)
         put(self, "dash_needs_space", dash_needs_space)
         put(self, "comment_line_ends", comment_line_ends)
         put(self, "executable_comments", tuple(executable_comments))
+        put(self, "version", version)
+        put(self, "foreign_versions", foreign_versions)
         put(self, "open_comment_at_end", open_comment_at_end)
         put(self, "native", native)
         put(self, "psql_variables", psql_variables)
@@ -395,12 +424,36 @@ class _Scanner:
                 return match.end()
         raise self._unterminated(noun, start, closing)
 
+    def unknown(self, match: re.Match[str]) -> int:
+        """Read a literal where the server does not tell whether a backslash escapes."""
+        end = self.quoted(match)
+        at = self._sql.find("\\", match.start(), end)
+        if at < 0:
+            return end
+        raise SQLTextError(
+            "the server does not tell how it reads a backslash in a literal:"
+            " give the value as a parameter, or write E'..' with each backslash doubled",
+            sql=self._sql,
+            offset=at,
+        )
+
     def dollar(self, match: re.Match[str]) -> int:
+        if not self._dollar_quotes_at(match.start()):
+            return _end_of_word(self._sql, match.start())
         tag = match.group()
         end = self._sql.find(tag, match.end())
         if end < 0:
             raise self._unterminated("dollar-quoted string", match.start(), tag)
         return self._literal(match.start(), end + len(tag))
+
+    def _dollar_quotes_at(self, at: int) -> bool:
+        """Tell whether a `$` begins a literal: not within a name, but right after a number."""
+        sql, start = self._sql, at
+        while start > self._floor and _WORD_CHARACTER.match(sql, start - 1):
+            start -= 1
+        if start > self._floor and sql[start - 1] in self._lexicon.rules.name_prefixes:
+            return False
+        return start == at or self._lexicon.number.fullmatch(sql, start, at) is not None
 
     def line_comment(self, match: re.Match[str]) -> int:
         return self._comment(*match.span())
@@ -422,10 +475,29 @@ class _Scanner:
         raise self._unterminated("comment", match.start(), "*/")
 
     def open_executable(self, match: re.Match[str]) -> int:
+        if not self._executes(match.group()):
+            return self._skip_executable(match)
         if self._executable_at < 0:
             self._executable_at = match.start()
         self._search = self._lexicon.inside.search
         return self._comment(*match.span())
+
+    def _executes(self, opening: str) -> bool:
+        rules, digits = self._lexicon.rules, opening.lstrip("/*M!")
+        if not digits or rules.version is None:
+            return True
+        low, high = rules.foreign_versions
+        foreign = opening.startswith("/*!") and low <= int(digits) <= high
+        return int(digits) <= rules.version and not foreign
+
+    def _skip_executable(self, match: re.Match[str]) -> int:
+        """Skip a comment for another version; comments may stand in it, one deep."""
+        depth = 1
+        for edge in _NESTED_COMMENT.finditer(self._sql, match.end()):
+            depth = 2 if edge.group() == "/*" else depth - 1
+            if not depth:
+                return self._comment(match.start(), edge.end())
+        raise self._unterminated("comment", match.start(), "*/")
 
     def close_executable(self, match: re.Match[str]) -> int:
         self._executable_at = -1
@@ -536,6 +608,12 @@ class _Scanner:
         )
 
 
+def _end_of_word(sql: str, at: int) -> int:
+    match = _WORD_END.match(sql, at)
+    assert match is not None, "bug: the pattern of a word's end matches the empty text"
+    return match.end()
+
+
 def _longest_identifier(run: str) -> str:
     """Return the longest beginning of `run` that is an identifier; "" if there is none."""
     if not run[0].isidentifier():
@@ -553,10 +631,11 @@ class _Lexicon:
     are those of its named groups; `closings` tell how each quote is closed.
     """
 
-    __slots__ = ("closings", "handlers", "inside", "outside", "rules")
+    __slots__ = ("closings", "handlers", "inside", "number", "outside", "rules")
 
     def __init__(self, rules: LexicalRules) -> None:
         self.rules = rules
+        self.number = re.compile(rules.number)
         self.handlers: dict[str, Handler] = {}
         self.closings: dict[str, tuple[str, str, re.Pattern[str]]] = {}
         branches = [*self._colons(), *self._strings(), *self._identifiers(), *self._comments()]
@@ -588,12 +667,17 @@ class _Lexicon:
             opening = f"'(?<={prefix}')(?<!{_WORD}{prefix}')"
             self.closings["escaped"] = ("string literal", "'", re.compile(r"\\.|''|'", re.DOTALL))
             yield self._token("escaped", opening, _Scanner.escaped)
+        if rules.plain_prefixes and rules.backslash_escapes is not False:
+            prefix = f"[{rules.plain_prefixes.lower()}{rules.plain_prefixes.upper()}]"
+            opening = f"'(?<={prefix}')(?<!{_WORD}{prefix}')"
+            self.closings["plain"] = ("string literal", "'", re.compile("'"))
+            yield self._token("plain", opening, _Scanner.quoted)
         for n, quote in enumerate(rules.strings):
             yield from self._quoted(
                 f"string{n}", "string literal", quote, quote, escapes=rules.backslash_escapes
             )
         if rules.dollar_quotes:
-            opening = rf"\$(?<!{_WORD}\$)(?:{_START}{_NEXT}*+)?\$"
+            opening = rf"\$(?:{_START}{_NEXT}*+)?\$"
             yield self._token("dollar", opening, _Scanner.dollar)
 
     def _identifiers(self) -> Iterator[str]:
@@ -601,16 +685,16 @@ class _Lexicon:
             yield from self._quoted(f"identifier{n}", "quoted identifier", opening, closing)
 
     def _quoted(
-        self, kind: str, noun: str, opening: str, closing: str, *, escapes: bool = False
+        self, kind: str, noun: str, opening: str, closing: str, *, escapes: bool | None = False
     ) -> Iterator[str]:
         """Yield the plain case, read by the engine alone, and the general one."""
         start, end = re.escape(opening), re.escape(closing)
-        backslash, escape = (r"\\", r"\\.|") if escapes else ("", "")
+        backslash, escape = (r"\\", r"\\.|") if escapes in (True, None) else ("", "")
         doubled = end * 2 + "|" if opening == closing else ""
         not_doubled = f"(?!{end})" if doubled else ""
         self.closings[kind] = (noun, closing, re.compile(f"{escape}{doubled}{end}", re.DOTALL))
         yield f"{start}[^{end}{backslash}]*+{end}{not_doubled}"
-        yield self._token(kind, start, _Scanner.quoted)
+        yield self._token(kind, start, _Scanner.unknown if escapes is None else _Scanner.quoted)
 
     def _comments(self) -> Iterator[str]:
         rules = self.rules
@@ -620,7 +704,7 @@ class _Lexicon:
         if rules.hash_comments:
             yield self._token("hash", f"#{rest}", _Scanner.line_comment)
         for n, opening in enumerate(rules.executable_comments):
-            start = re.escape(opening) + "[0-9]*+"  # the version from which it is executed
+            start = re.escape(opening) + "(?:[0-9]{5,6})?"  # the version that executes it
             yield self._token(f"executable{n}", start, _Scanner.open_executable)
         block = _Scanner.nested_comment if rules.nested_comments else _Scanner.block_comment
         yield self._token("block", r"/\*", block)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from plainsql.lexing import LexicalRules
-from plainsql_mysql.dialect import ANSI_QUOTES as MYSQL_ANSI_QUOTES
 from plainsql_mysql.dialect import LEXICAL as MYSQL
-from plainsql_mysql.dialect import MODES
-from plainsql_postgresql.dialect import BACKSLASHES as POSTGRESQL_OLD_STRINGS
+from plainsql_mysql.dialect import MARIADB, rules_of
 from plainsql_postgresql.dialect import LEXICAL as POSTGRESQL
+from plainsql_postgresql.dialect import MODES
 from plainsql_sqlite.dialect import LEXICAL as SQLITE
 
 __all__ = [
+    "MARIADB",
     "MYSQL",
+    "MYSQL_9",
     "MYSQL_ANSI_QUOTES",
     "MYSQL_NO_BACKSLASH_ESCAPES",
     "POSTGRESQL",
@@ -22,5 +23,8 @@ __all__ = [
 ]
 
 STANDARD = LexicalRules()
-MYSQL_NO_BACKSLASH_ESCAPES = MODES[False, True]
-SERVERS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "sqlite": SQLITE}
+POSTGRESQL_OLD_STRINGS = MODES[b"off"]
+MYSQL_ANSI_QUOTES = rules_of(MYSQL, "ANSI_QUOTES")
+MYSQL_NO_BACKSLASH_ESCAPES = rules_of(MYSQL, "NO_BACKSLASH_ESCAPES")
+MYSQL_9 = rules_of(MYSQL, "", "9.7.4")
+SERVERS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MARIADB, "sqlite": SQLITE}

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from plainsql.errors import SQLTextError
 from plainsql.lexing import LexicalRules, Parameter, Scan, scan
 from tests.unit.rules import (
+    MARIADB,
     MYSQL,
+    MYSQL_9,
     MYSQL_ANSI_QUOTES,
     MYSQL_NO_BACKSLASH_ESCAPES,
     POSTGRESQL,
@@ -133,8 +135,7 @@ MYSQL_ROWS: dict[str, list[tuple[str, str]]] = {
     "M10": [
         ("SELECT 1 /*! , :a */", "a"),
         ("SELECT 1 /*!50000 , :a */", "a"),
-        ("SELECT 1 /*M! , :a */", "a"),
-        ("SELECT 1 /*M!100100 , :a, ':x*/' */, :b", "a b"),
+        ("SELECT 1 /*M! , :x */, :a", "a"),
     ],
     "M11": [("SELECT 1 /*! , /* :x */ :a */, :b", "a b")],
     "M12": [("SELECT 1 /*!99999 , :a */", "a")],
@@ -241,6 +242,42 @@ def test_parameters_are_read_as_postgresql_reads(sql: str, expected: str) -> Non
 @pytest.mark.parametrize(("sql", "expected"), rows(MYSQL_ROWS))
 def test_parameters_are_read_as_mysql_reads(sql: str, expected: str) -> None:
     assert names(scan(sql, MYSQL)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "sql", "expected"),
+    [
+        (MARIADB, "SELECT 1 /*M! , :a */", "a"),
+        (MARIADB, "SELECT 1 /*M!100100 , :a, ':x*/' */, :b", "a b"),
+        (MARIADB.replace(version=101119), "SELECT 1 /*M!101119 , :a */ /*M!101120 , :b */", "a"),
+        (MARIADB.replace(version=101119), "SELECT 1 /*!50699 , :a */ /*!50700 , :b */", "a"),
+        (MARIADB.replace(version=101119), "SELECT 1 /*!99999 , :a */ /*!100000 , :b */", "b"),
+        (MARIADB.replace(version=101119), "SELECT 1 /*M!50700 , :a */ /*! , :b */", "a b"),
+        (MYSQL_9, "SELECT 1 /*!90704 , :a */ /*!90705 , :b */ /*!090704, :c */", "a c"),
+        (MYSQL_9, "SELECT 1 /*!99999 ' /* :x ' */ :y */, :a", "a"),
+        (MYSQL_9, "SELECT 1 /*!9999 , :a */", "a"),
+        (MYSQL_9, "CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ :x ' $$", ""),
+        (MYSQL_9, "SELECT a$$, @$$, @a.$$, 1$$, :a, $b, ':x', $c", "a"),
+        (POSTGRESQL, "SELECT 1$$ :x $$, 1e5$$ :x $$, 0xF$$:x$$, :a, a1$$, e5$$, :b", "a b"),
+        (POSTGRESQL_OLD_STRINGS, "SELECT B'\\', :a, x'\\', :b, '\\', :x'", "a b"),
+    ],
+)
+def test_parameters_are_read_as_each_version_and_mode_reads(
+    rules: LexicalRules, sql: str, expected: str
+) -> None:
+    assert names(scan(sql, rules)) == expected
+
+
+def test_a_skipped_comment_that_is_never_closed_is_an_error() -> None:
+    with pytest.raises(SQLTextError, match="the comment that begins here is never closed"):
+        scan("SELECT 1 /*!99999 /* */", MYSQL_9)
+
+
+def test_a_backslash_is_refused_where_the_server_does_not_tell_how_it_reads_one() -> None:
+    rules = POSTGRESQL.replace(backslash_escapes=None)
+    assert names(scan("SELECT 'it''s', E'\\\\', B'\\', $$\\$$, \"\\\", :a", rules)) == "a"
+    with pytest.raises(SQLTextError, match=r"how it reads a backslash in a literal.*column 10"):
+        scan("SELECT 'a\\b', :a", rules)
 
 
 @pytest.mark.parametrize(("sql", "expected"), rows(SQLITE_ROWS))
@@ -541,7 +578,7 @@ dollar_quoted = noise.filter(lambda text: (text + "$t$").index("$t$") == len(tex
 )
 comment = noise.map(lambda text: f"/* {re.sub('[*/]', '', text)} */")
 nested_comment = st.recursive(comment, lambda inner: inner.map(lambda text: f"/* :y {text}' */"))
-DECOYS = {
+DECOYS: dict[str, st.SearchStrategy[str]] = {
     "postgresql": st.one_of(
         quoted("'", "'", "''"),
         quoted('"', '"', '""'),
@@ -567,6 +604,7 @@ DECOYS = {
         comment,
     ),
 }
+DECOYS["mariadb"] = DECOYS["mysql"]
 wanted_names = st.sampled_from(["a", "b", "_x1", "é", "日本"])
 
 

@@ -15,7 +15,14 @@ import pytest
 from plainsql import errors
 from plainsql.codecs import Json
 from plainsql.url import make_url
-from plainsql_mysql.dialect import LEXICAL, MODES, MariaDBDialect, MySQLDialect
+from plainsql_mysql.dialect import (
+    LEXICAL,
+    MARIADB,
+    MODE_SQL,
+    MariaDBDialect,
+    MySQLDialect,
+    rules_of,
+)
 from plainsql_mysql.types import Literal
 from tests.unit import rules
 
@@ -159,8 +166,10 @@ def test_an_option_given_twice_is_refused() -> None:
 class Made:
     """What PyMySQL's connect would return: it answers the one question that is asked of it."""
 
-    def __init__(self, mode: str, **arguments: Any) -> None:
-        self.mode = mode
+    def __init__(
+        self, mode: str, version: str = "9.7.4", told_charset: str = "utf8mb4", **arguments: Any
+    ) -> None:
+        self.told = (mode, told_charset, 1 << 24, version)
         self.arguments = arguments
         self._read_timeout = arguments.get("read_timeout")
         self._write_timeout = arguments.get("write_timeout")
@@ -179,10 +188,10 @@ class Made:
     def __exit__(self, *exc: object) -> None: ...
 
     def execute(self, sql: str) -> None:
-        assert sql == "SELECT @@sql_mode, @@max_allowed_packet"
+        assert sql == MODE_SQL
 
-    def fetchone(self) -> tuple[str, int]:
-        return self.mode, 1 << 20
+    def fetchone(self) -> tuple[Any, ...]:
+        return self.told
 
 
 def connected(url: str, **connect_args: Any) -> Any:
@@ -225,19 +234,46 @@ def test_a_package_that_a_login_needs_and_is_missing_is_told_as_a_failed_connect
         ("STRICT_TRANS_TABLES,NO_ZERO_DATE", rules.MYSQL),
         ("ANSI_QUOTES,STRICT_TRANS_TABLES", rules.MYSQL_ANSI_QUOTES),
         ("NO_BACKSLASH_ESCAPES", rules.MYSQL_NO_BACKSLASH_ESCAPES),
-        ("ANSI_QUOTES,NO_BACKSLASH_ESCAPES", MODES[True, True]),
+        (
+            "ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+            rules.MYSQL_ANSI_QUOTES.replace(backslash_escapes=False),
+        ),
     ],
 )
 def test_the_servers_mode_picks_the_lexical_rules(mode: str, expected: Any) -> None:
     raw = loaded().adopt(lambda: Made(mode))
 
     assert raw.autocommits == [True]
-    assert MySQLDialect().lexical_rules(raw) == expected
+    assert MySQLDialect().lexical_rules(raw) == rules_of(expected, "", "9.7.4")
 
 
-def test_both_modes_together_change_both_rules() -> None:
-    assert MODES[True, True] == rules.MYSQL_ANSI_QUOTES.replace(backslash_escapes=False)
-    assert LEXICAL == rules.MYSQL
+@pytest.mark.parametrize(
+    ("cls", "version", "number", "dollar_quotes"),
+    [
+        (MySQLDialect, "8.0.36", 80036, False),
+        (MySQLDialect, "9.7.4-2", 90704, True),
+        (MariaDBDialect, "10.11.19-MariaDB-0+deb12u1", 101119, False),
+        (MySQLDialect, "11.8.9-MariaDB", 110809, False),
+        (MySQLDialect, "unheard of", None, False),
+    ],
+)
+def test_the_servers_version_picks_what_is_executed(
+    cls: type[MySQLDialect], version: str, number: int | None, dollar_quotes: bool
+) -> None:
+    found = cls().lexical_rules(loaded(cls).adopt(lambda: Made("", version)))
+
+    assert (found.version, found.dollar_quotes) == (number, dollar_quotes)
+    assert found.replace(version=None, dollar_quotes=False) == cls.lexical
+
+
+def test_a_character_set_that_hides_quotes_is_refused() -> None:
+    with pytest.raises(errors.NotSupportedError, match="set became gbk, in which values could be"):
+        loaded().adopt(lambda: Made("", told_charset="gbk"))
+
+
+def test_the_lexical_rules_are_the_tested_ones() -> None:
+    assert (LEXICAL, MARIADB) == (rules.MYSQL, rules.MARIADB)
+    assert rules_of(LEXICAL, "", "9.7.4") == rules.MYSQL_9
 
 
 # -- texts -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from plainsql import errors
 from plainsql.url import URL, make_url
 from plainsql_postgresql import codes
 from plainsql_postgresql.deadline import within
-from plainsql_postgresql.dialect import BACKSLASHES, LEXICAL, PostgreSQLDialect
+from plainsql_postgresql.dialect import LEXICAL, MODES, PostgreSQLDialect
 from tests.unit import rules
 
 SERVER = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
@@ -151,11 +151,16 @@ def test_a_stream_is_a_cursor_made_by_statements(hold: bool, words: str) -> None
 
 def test_the_lexical_rules_are_the_tested_ones() -> None:
     assert LEXICAL == rules.POSTGRESQL
-    assert BACKSLASHES == rules.POSTGRESQL_OLD_STRINGS
+    assert MODES[b"off"] == rules.POSTGRESQL_OLD_STRINGS
 
 
 @pytest.mark.parametrize(
-    ("reported", "expected"), [(b"on", LEXICAL), (b"off", BACKSLASHES), (None, LEXICAL)]
+    ("reported", "expected"),
+    [
+        (b"on", LEXICAL),
+        (b"off", LEXICAL.replace(backslash_escapes=True)),
+        (None, LEXICAL.replace(backslash_escapes=None)),
+    ],
 )
 def test_the_servers_string_mode_picks_the_rules(reported: bytes | None, expected: Any) -> None:
     pgconn = SimpleNamespace(
