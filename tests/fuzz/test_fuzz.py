@@ -36,15 +36,15 @@ def cases() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case['judge']} {case['text']}")
 def test_what_was_once_read_wrongly_is_read_as_the_server_said(case: dict[str, Any]) -> None:
-    fields = {
-        k: tuple(map(_tuple, v)) if isinstance(v, list) else v for k, v in case["rules"].items()
-    }
-    said = ours(case["text"], LexicalRules(**fields))
+    said = ours(case["text"], LexicalRules(**_tuples(case["rules"])))
     assert said in {"not in": (OUT, OPEN)}.get(case["said"], (case["said"],))
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _tuples(value: Any) -> Any:
+    """Make tuples of the lists that JSON made of them."""
+    if isinstance(value, dict):
+        return {name: _tuples(item) for name, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 class Wrong(SQLite):
