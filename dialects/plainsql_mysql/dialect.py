@@ -30,7 +30,14 @@ LEXICAL = LexicalRules(
 )
 MARIADB = LEXICAL.replace(executable_comments=("/*!", "/*M!"), foreign_versions=(50700, 99999))
 #: What tells how a connection's SQL is read, and how much of it is taken.
-MODE_SQL = "SELECT @@sql_mode, @@character_set_client, @@max_allowed_packet, @@version"
+MODE_SQL = (
+    "SELECT @@sql_mode, @@version, @@max_allowed_packet,"
+    " @@character_set_client, @@character_set_results"
+)
+#: Statements after which it may be another: MariaDB runs compound ones outside of routines, too.
+MODE_VERBS = frozenset(
+    ("SET", "CALL", "EXECUTE", "BEGIN", "IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR")
+)
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 JSON, TINY, BOOLEAN = 245, 1, "TINYINT(1)"  # FIELD_TYPE of the protocol; BOOLEAN is our own
@@ -106,6 +113,7 @@ class MySQLDialect(Dialect):
     parameter_codecs = types.MYSQL_PARAMETERS
     typed_codecs = types.TYPED_CODECS
     column_codecs: ClassVar[Mapping[Any, Any]] = {JSON: Json, BOOLEAN: types.tinyint}
+    mode_sql = MODE_SQL
     ping_sql = "DO 0"
     probe_sql = "DO 0"
     max_identifier_chars = 64
@@ -173,14 +181,19 @@ class MySQLDialect(Dialect):
             self.learn_mode(raw, cursor.fetchone())
 
     def learn_mode(self, raw: Any, told: tuple[Any, ...]) -> None:
-        mode, charset, packet, version = told
-        if charset not in CHARSETS:
+        mode, version, packet, *charsets = told
+        own = "utf8mb3" if raw.charset == "utf8" else raw.charset
+        if own not in CHARSETS or any(charset != own for charset in charsets):
             raise NotSupportedError(
-                f"the connection's character set became {charset}, in which values could be read "
-                f"as SQL: set one of {', '.join(CHARSETS)}, by the URL option charset"
+                f"the connection's character set is {charsets[0]} ({charsets[1]} for results), and "
+                f"the driver's {raw.charset}: the URL option charset sets both, to one of "
+                f"{', '.join(CHARSETS)}"
             )
         raw.plainsql_packet = int(packet)
         raw.plainsql_rules = rules_of(self.lexical, mode, version)
+
+    def changes_mode(self, verb: str, sql: str) -> bool:
+        return verb in MODE_VERBS
 
     def lexical_rules(self, raw: Any) -> LexicalRules:
         rules: LexicalRules = raw.plainsql_rules

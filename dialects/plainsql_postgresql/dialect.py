@@ -37,6 +37,9 @@ MODES = {
     None: LEXICAL.replace(backslash_escapes=None),
 }
 
+#: Statements after which `standard_conforming_strings` may be another; the server reports it.
+MODE_VERBS = frozenset(("SET", "RESET", "DISCARD", "CALL", "DO", "EXECUTE"))
+
 # libpq's PQtransactionStatus, PGRES_TUPLES_OK and PQ_PIPELINE_OFF.
 STATES: tuple[TransactionState, ...] = ("idle", "unknown", "active", "failed", "unknown")
 TUPLES_OK = 2
@@ -184,6 +187,9 @@ class PostgreSQLDialect(Dialect):
         if self.codecs.json_loads is not default_loads:
             json.set_json_loads(self.codecs.json_loads, raw)
         return raw
+
+    def changes_mode(self, verb: str, sql: str) -> bool:
+        return verb in MODE_VERBS or "set_config" in sql.lower()
 
     def lexical_rules(self, raw: Any) -> LexicalRules:
         return MODES[raw.pgconn.parameter_status(b"standard_conforming_strings")]

@@ -224,8 +224,20 @@ class Dialect:
         """Return what must live as long as the engine does, with a `close()`, or None."""
         return None
 
+    # -- how the server reads SQL --------------------------------------------------------------
+
+    mode_sql: ClassVar[str | None] = None
+    """Asks for the server's lexer mode; None where the driver knows it without a round trip."""
+
+    def changes_mode(self, verb: str, sql: str) -> bool:
+        """Tell whether a statement may change how the server reads the next ones."""
+        return False
+
+    def learn_mode(self, raw: Any, told: Any) -> None:
+        """Keep the row that `mode_sql` gave; NotSupportedError for a mode that is not safe."""
+
     def lexical_rules(self, raw: Any) -> LexicalRules:
-        """Return the rules of this connection, as its mode was when it was opened."""
+        """Return the rules of this connection, as its mode was last known."""
         return self.lexical
 
     # -- errors --------------------------------------------------------------------------------

@@ -176,8 +176,9 @@ def text(sql: str) -> TextClause:
 class Examined:
     """What the connection must know of a statement before and after it runs.
 
-    `verb` is the first keyword.  `control`: it would begin or end the transaction.  `refusal`:
-    why the database would silently ignore it inside a transaction.  `special` is true where the
+    `verb` is the first keyword.  `control`: it would begin or end the transaction.  `mode`: it may
+    change how the server reads SQL.  `refusal`: why the database would silently ignore it inside a
+    transaction.  `special` is true where the
     connection must look closer, `simple` where it need not and no list is to be expanded.  `shape`
     is the last result's: its columns, its class of rows and what reads them, in one tuple, for
     threads share this.  `columns` are the types of columns that the author said.
@@ -185,6 +186,7 @@ class Examined:
 
     __slots__ = (
         "control",
+        "mode",
         "refusal",
         "shape",
         "simple",
@@ -205,7 +207,8 @@ class Examined:
         self.control = verb in CONTROL_VERBS and not ROLLBACK_TO.match(self.statement)
         self.refusal = None if plain else dialect.refuse(verb, self.statement)
         commits = not plain and "implicit_commit" in dialect.capabilities
-        self.special = bool(self.control or self.refusal or commits)
+        self.mode = dialect.changes_mode(verb, statement)
+        self.special = bool(self.control or self.refusal or self.mode or commits)
         self.simple = not self.special
 
 

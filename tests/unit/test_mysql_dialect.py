@@ -167,9 +167,14 @@ class Made:
     """What PyMySQL's connect would return: it answers the one question that is asked of it."""
 
     def __init__(
-        self, mode: str, version: str = "9.7.4", told_charset: str = "utf8mb4", **arguments: Any
+        self,
+        mode: str,
+        version: str = "9.7.4",
+        told_charset: str | None = "utf8mb4",
+        **arguments: Any,
     ) -> None:
-        self.told = (mode, told_charset, 1 << 24, version)
+        self.told = (mode, version, 1 << 24, told_charset, told_charset)
+        self.charset = arguments.get("charset", "utf8mb4")
         self.arguments = arguments
         self._read_timeout = arguments.get("read_timeout")
         self._write_timeout = arguments.get("write_timeout")
@@ -267,8 +272,17 @@ def test_the_servers_version_picks_what_is_executed(
 
 
 def test_a_character_set_that_hides_quotes_is_refused() -> None:
-    with pytest.raises(errors.NotSupportedError, match="set became gbk, in which values could be"):
-        loaded().adopt(lambda: Made("", told_charset="gbk"))
+    for told, charset in (
+        ("gbk", "gbk"),
+        ("gbk", "utf8mb4"),
+        ("latin1", "utf8mb4"),
+        (None, "sjis"),
+    ):
+        with pytest.raises(
+            errors.NotSupportedError, match=r"character set is .*option charset sets"
+        ):
+            loaded().adopt(lambda: Made("", told_charset=told, charset=charset))  # noqa: B023
+    loaded().adopt(lambda: Made("", told_charset="utf8mb3", charset="utf8"))
 
 
 def test_the_lexical_rules_are_the_tested_ones() -> None:

@@ -29,14 +29,17 @@ class AsyncLink:
     """A driver's connection with what belongs to it: one cursor, and its compiled statements.
 
     `raw` is what the shell awaits, `own` the driver's own connection, `own_cursor` likewise.
+    `touched`: a user had the driver's connection; `unsettled`: the transaction may have changed
+    the lexer's mode, and its end may change it back.
     """
 
     __slots__ = (
-        "columns", "compiled", "cursor", "dialect", "limit", "own", "own_cursor", "poll", "raw",
-        "statements", "touched",
+        "_caches", "columns", "compiled", "cursor", "dialect", "limit", "own", "own_cursor", "poll",
+        "raw", "statements", "touched", "unsettled",
     )  # fmt: skip
 
     compiled: Mapping[Any, Compiled]
+    statements: StatementCache
 
     def __init__(
         self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]
@@ -48,15 +51,29 @@ class AsyncLink:
         self.own_cursor = getattr(self.cursor, "driver_cursor", self.cursor)
         by_type = dialect.codecs.by_column and dialect.typed_columns
         self.columns = by_type or dialect.columns
-        rules = dialect.lexical_rules(self.own)
-        if rules not in caches:
-            caches[rules] = StatementCache(dialect, rules)
-        self.statements = caches[rules]
-        self.compiled = self.statements.entries
-        self.touched = False
+        self._caches = caches
+        self.take_rules()
+        self.touched = self.unsettled = False
         self.limit = dialect.parameter_limit(self.own)
         dialect.codecs.connected = True
         self.poll = _poller(dialect.fileno(self.own))
+
+    def take_rules(self) -> None:
+        """Read the next statements as the server does, in the mode that was last heard of."""
+        rules, caches = self.dialect.lexical_rules(self.own), self._caches
+        if rules not in caches:
+            caches[rules] = StatementCache(self.dialect, rules)
+        self.statements = caches[rules]
+        self.compiled = self.statements.entries
+
+    async def learn_mode(self) -> None:
+        """Hear how the server reads SQL now; NotSupportedError if that is not safe."""
+        sql = self.dialect.mode_sql
+        if sql is not None:
+            await self.cursor.execute(sql)
+            rows = await self.cursor.fetchall()
+            self.dialect.learn_mode(self.own, rows[0])
+        self.take_rules()
 
     def learn_shape(self, compiled: Examined, columns: Any) -> tuple[type[Row], Decoding | None]:
         """Keep with the statement, and return, the class of its rows and what reads them."""
@@ -142,6 +159,7 @@ class AsyncOpener:
             link = AsyncLink(dialect, raw, self._caches)
             if self._on_connect is not None:
                 await run_hook_async(self._on_connect, raw)
+                await link.learn_mode()
         except BaseException:
             hard_close_async(dialect, raw)
             raise

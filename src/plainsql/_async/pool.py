@@ -21,7 +21,7 @@ from plainsql.concurrency import (
     hard_close_async,
     shielded_async,
 )
-from plainsql.errors import AuthenticationError, PoolError, PoolTimeout
+from plainsql.errors import AuthenticationError, NotSupportedError, PoolError, PoolTimeout
 from plainsql.ledger import Ledger, Slot, Waiter
 
 if TYPE_CHECKING:
@@ -235,11 +235,11 @@ class AsyncQueuePool:
         slot.epoch = -1
         if not self._dialect.is_open(link.own):
             return False
-        if self._dialect.transaction_state(link.own) == "idle":
-            return True
         try:
-            await link.cursor.execute("ROLLBACK")
-        except self._dialect.driver_error:
+            if self._dialect.transaction_state(link.own) != "idle":
+                await link.cursor.execute("ROLLBACK")
+            await link.learn_mode()
+        except (self._dialect.driver_error, NotSupportedError):
             return False
         return True
 

@@ -130,6 +130,8 @@ class AsyncTransacting:
 
         What came with rows is the state before their end; then the server is asked again.
         """
+        if compiled.mode:
+            await self._learn_mode(compiled)
         link, nesting = self._link, self._nesting
         if self._autocommit or link is None or not nesting.open:
             return
@@ -142,6 +144,22 @@ class AsyncTransacting:
             self._tell_commit(f"{compiled.verb} made {link.dialect.name} commit the transaction")
         else:
             self._tell_commit(None)
+
+    async def _learn_mode(self, compiled: Examined) -> None:
+        """Hear how the server reads SQL after a statement that may have changed it."""
+        link = self._link
+        if link is None:
+            return
+        if self._echo is not None and link.dialect.mode_sql is not None:
+            self._echo.line(link.dialect.mode_sql)
+        try:
+            await link.learn_mode()
+        except BaseException as exc:
+            self._lose(f"the lexer's mode is not known after {compiled.verb}: {exc}")
+            if isinstance(exc, link.dialect.driver_error):
+                raise link.dialect.translate(exc, lost=True) from exc
+            raise
+        link.unsettled = True
 
     def _tell_commit(self, what: str | None) -> None:
         """Log that the server committed by itself; warn if that took other statements with it."""
@@ -183,6 +201,8 @@ class AsyncTransacting:
         else:
             was_open = self._nesting.open
             await self._learn_state(str(exc).strip())
+            if compiled is not None and compiled.mode:
+                await self._learn_mode(compiled)
             if was_open and compiled is not None and compiled.special:
                 self._after_failed_special(error, compiled)
         return error
@@ -395,6 +415,9 @@ class AsyncTransacting:
         opened = self._nesting.open
         self._nesting.clear()
         self._ready = False
+        if self._link is not None and self._link.unsettled:
+            self._link.unsettled = False
+            self._link.take_rules()
         if opened and self._link is not None and self._options.end:
             for sql in self._options.end:
                 await self._send(sql)
@@ -434,6 +457,7 @@ class AsyncTransacting:
         await self._send(f"ROLLBACK TO SAVEPOINT {scope.name}")
         if self._link is not None:
             self._link.dialect.rolled_back_to(self._link.own)
+            self._link.take_rules()
         nesting.heal()
         await self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)

@@ -22,7 +22,7 @@ from plainsql.concurrency import (
     hard_close,
     shielded,
 )
-from plainsql.errors import AuthenticationError, PoolError, PoolTimeout
+from plainsql.errors import AuthenticationError, NotSupportedError, PoolError, PoolTimeout
 from plainsql.ledger import Ledger, Slot, Waiter
 
 if TYPE_CHECKING:
@@ -236,11 +236,11 @@ class QueuePool:
         slot.epoch = -1
         if not self._dialect.is_open(link.own):
             return False
-        if self._dialect.transaction_state(link.own) == "idle":
-            return True
         try:
-            link.cursor.execute("ROLLBACK")
-        except self._dialect.driver_error:
+            if self._dialect.transaction_state(link.own) != "idle":
+                link.cursor.execute("ROLLBACK")
+            link.learn_mode()
+        except (self._dialect.driver_error, NotSupportedError):
             return False
         return True
 
