@@ -27,6 +27,7 @@ LEXICAL = LexicalRules(
     dash_needs_space=True,
     executable_comments=("/*!",),
     name_prefixes="@.",
+    delimiter_command=True,
 )
 MARIADB = LEXICAL.replace(executable_comments=("/*!", "/*M!"), foreign_versions=(50700, 99999))
 #: What tells how a connection's SQL is read, and how much of it is taken.

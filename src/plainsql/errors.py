@@ -29,10 +29,12 @@ class ParameterError(ArgumentError):
 class SQLTextError(ArgumentError):
     """The text of a statement can not be read; carries where.
 
-    `line` and `column` count from 1; `caret` is the author's line with a caret line below it.
+    `offset` counts from 0 in the text, `line` and `column` from 1; `caret` is the author's line,
+    with a caret line below it.
     """
 
     def __init__(self, message: str, *, sql: str = "", offset: int = 0) -> None:
+        self.offset = offset
         self.line = sql.count("\n", 0, offset) + 1
         start = sql.rfind("\n", 0, offset) + 1
         self.column = offset - start + 1

@@ -12,9 +12,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from plainsql.errors import SQLTextError
+from plainsql.splitting import DELIMITER, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Handler = Callable[["_Scanner", re.Match[str]], int]
 
@@ -35,11 +36,6 @@ _NESTED_COMMENT = re.compile(r"/\*|\*/")
 _CONTINUATION = re.compile(  # what stands between two pieces of one PostgreSQL literal
     r"(?:[ \t\f\v]++|--[^\r\n]*+)*[\r\n](?:[ \t\r\n\f\v]++|--[^\r\n]*+[\r\n])*'"
 )
-_BODY = {  # statements that may hold others: their semicolons do not end them
-    "CREATE": re.compile(r"\bBEGIN\b", re.IGNORECASE),
-    "ALTER": re.compile(r"\bBEGIN\b", re.IGNORECASE),
-    "BEGIN": re.compile(r"\bBEGIN\s++NOT\s++ATOMIC\b", re.IGNORECASE),
-}
 
 
 class LexicalRules:
@@ -64,7 +60,7 @@ class LexicalRules:
     `native` is a regular expression for the server's own placeholders, which may not stand beside
     `:names`: alternatives that each begin with a plain character, without groups.  One that begins
     with `$` is not looked for inside identifiers.  With `psql_variables`, `:'v'` and `:"v"` are
-    errors that name psql.
+    errors that name psql.  With `delimiter_command`, a script may name what ends its statements.
     """
 
     __slots__ = (
@@ -73,6 +69,7 @@ class LexicalRules:
         "backslash_escapes",
         "comment_line_ends",
         "dash_needs_space",
+        "delimiter_command",
         "dollar_quotes",
         "escape_prefix",
         "executable_comments",
@@ -110,6 +107,7 @@ class LexicalRules:
     open_comment_at_end: bool
     native: str
     psql_variables: bool
+    delimiter_command: bool
     _key: tuple[object, ...]
     _hash: int
 
@@ -135,6 +133,7 @@ class LexicalRules:
         open_comment_at_end: bool = False,
         native: str = "",
         psql_variables: bool = False,
+        delimiter_command: bool = False,
     ) -> None:
         put = object.__setattr__
         put(self, "strings", strings)
@@ -156,6 +155,7 @@ class LexicalRules:
         put(self, "open_comment_at_end", open_comment_at_end)
         put(self, "native", native)
         put(self, "psql_variables", psql_variables)
+        put(self, "delimiter_command", delimiter_command)
         put(self, "_key", tuple(self._fields().values()))
         put(self, "_hash", hash(self._key))
 
@@ -229,10 +229,10 @@ class Scan:
     upper case, or "".  `statements` counts what semicolons separate; empty ones do not count, and
     a body of statements (CREATE .. BEGIN .. END) is one.  `hints` are the colons of each
     `word:name`, which is no parameter but may have been meant as one.  `opaque` are the spans of
-    literals, quoted identifiers and comments.
+    literals, quoted identifiers and comments.  `second` is where a second statement begins, or -1.
     """
 
-    __slots__ = ("escapes", "hints", "opaque", "parameters", "sql", "statements", "verb")
+    __slots__ = ("escapes", "hints", "opaque", "parameters", "second", "sql", "statements", "verb")
 
     def __init__(
         self,
@@ -244,6 +244,7 @@ class Scan:
         opaque: tuple[tuple[int, int], ...],
         verb: str,
         statements: int,
+        second: int,
     ) -> None:
         self.sql = sql
         self.parameters = parameters
@@ -252,39 +253,80 @@ class Scan:
         self.opaque = opaque
         self.verb = verb
         self.statements = statements
+        self.second = second
 
-    def masked(self) -> str:
-        """Return `sql` with blanks for all that is opaque: its keywords stand where they stood."""
-        pieces: list[str] = []
-        at = 0
-        for start, end in self.opaque:
-            pieces += self.sql[at:start], " " * (end - start)
-            at = end
-        return "".join([*pieces, self.sql[at:]])
+    def skeleton(self) -> str:
+        """Return `sql` without what is opaque: its keywords stand where they stood."""
+        return skeleton(self.sql, self.opaque)
 
     def __repr__(self) -> str:
         names = ", ".join(parameter.name for parameter in self.parameters)
         return f"<Scan {self.verb or '(no verb)'} ({names})>"
 
 
+def skeleton(sql: str, opaque: Iterable[tuple[int, int]]) -> str:
+    """Return `sql` with blanks in place of comments, and quotes in place of literals."""
+    pieces: list[str] = []
+    at = 0
+    for start, end in opaque:
+        filler = " " if sql.startswith(("--", "/*", "*/", "#"), start) else "'"
+        pieces += sql[at:start], filler * (end - start)
+        at = end
+    return "".join([*pieces, sql[at:]])
+
+
+class Part:
+    """One statement of a script: its text and first keyword, its line, and where it ends.
+
+    `delimiter` is what ended it.
+    """
+
+    __slots__ = ("delimiter", "end", "line", "text", "verb")
+
+    def __init__(self, text: str, verb: str, line: int, end: int, delimiter: str) -> None:
+        self.text = text
+        self.verb = verb
+        self.line = line
+        self.end = end
+        self.delimiter = delimiter
+
+
+def scan_script(
+    sql: str, rules: LexicalRules, delimiter: str = ";"
+) -> tuple[list[Part], SQLTextError | None]:
+    """Return the statements of a script, each byte for byte with the comments before it.
+
+    Colons mean nothing in it.  The error, if any, is that of the first statement that can not be
+    read: one that is never closed, or a client's command; those before it are returned.
+    """
+    if rules.delimiter_command and (delimiter != ";" or DELIMITER.search(sql)):
+        rules = rules.replace(dollar_quotes=False)  # `DELIMITER $$` opens no literal
+    bare, error = _Scanner(sql, _lexicon(rules)).read()
+    parts: list[Part] = []
+    line, counted = 1, 0
+    for start, end, ending in split(
+        bare, delimiter_command=rules.delimiter_command, delimiter=delimiter
+    ):
+        at = end - len(bare[start:end].lstrip())
+        if bare.startswith(("\\", "."), at):
+            word = bare[at:end].split()[0]
+            what = f"{word} is a command of a client, which no server knows"
+            return parts, SQLTextError(what, sql=sql, offset=at)
+        if error is not None and end == len(bare):
+            break
+        line, counted = line + sql.count("\n", counted, at), at
+        head = _HEAD.match(bare, at)
+        verb = head[1].upper() if head is not None and head[1] else ""
+        parts.append(Part(sql[start:end].strip(_BLANKS), verb, line, end, ending))
+    return parts, error
+
+
 def scan(sql: str, rules: LexicalRules) -> Scan:
     """Find the parameters of `sql`, in one pass and in time linear to its length.
 
     SQLTextError, with line, column and a caret, for what is never closed, for psql's variables,
-    for `:names` beside the server's own placeholders or in several statements, for NUL and lone
-    surrogates.
+    for `:names` beside the server's own placeholders, for NUL and lone surrogates.
     """
-    nul = sql.find("\0")
-    if nul >= 0:
-        raise SQLTextError("the text holds a NUL character, remove it", sql=sql, offset=nul)
-    try:
-        sql.encode()
-    except UnicodeEncodeError as exc:
-        raise SQLTextError(
-            "the text holds half of a surrogate pair, which is no character",
-            sql=sql.encode(errors="replace").decode(),
-            offset=exc.start,
-        ) from None
     return _Scanner(sql, _lexicon(rules)).run()
 
 
@@ -329,25 +371,31 @@ class _Scanner:
         self._look_for_verb(0)
 
     def run(self) -> Scan:
+        """Read the whole text."""
+        self._read()
+        return self._finish()
+
+    def read(self) -> tuple[str, SQLTextError | None]:
+        """Read for the skeleton only; up to an error, which is returned."""
+        try:
+            self._read()
+        except SQLTextError as exc:
+            return skeleton(self._sql[: exc.offset], self._opaque), exc
+        return skeleton(self._sql, self._opaque), None
+
+    def _read(self) -> None:
         sql, handlers, at = self._sql, self._lexicon.handlers, 0
+        _require_text(sql)
         while match := self._search(sql, at):
             kind = match.lastgroup
             at = handlers[kind](self, match) if kind else self._literal(*match.span())
         if self._executable_at >= 0:
             raise self._unterminated("comment", self._executable_at, "*/")
-        return self._finish()
 
     def _finish(self) -> Scan:
         if self._parameters and self._native_at >= 0:
             raise self._mixed()
         statements, second = self._count_statements()
-        if self._parameters and statements > 1:
-            raise SQLTextError(
-                "parameters can be bound to one statement only, and here a second one begins:"
-                " execute them one by one",
-                sql=self._sql,
-                offset=second,
-            )
         return Scan(
             sql=self._sql,
             parameters=tuple(self._parameters),
@@ -356,6 +404,7 @@ class _Scanner:
             opaque=tuple(self._opaque),
             verb=self._verb,
             statements=statements,
+            second=second,
         )
 
     # -- colons --------------------------------------------------------------------------------
@@ -492,11 +541,13 @@ class _Scanner:
 
     def _skip_executable(self, match: re.Match[str]) -> int:
         """Skip a comment for another version; comments may stand in it, one deep."""
-        depth = 1
-        for edge in _NESTED_COMMENT.finditer(self._sql, match.end()):
-            depth = 2 if edge.group() == "/*" else depth - 1
-            if not depth:
+        at = match.end()
+        while edge := _NESTED_COMMENT.search(self._sql, at):
+            if edge.group() == "*/":
                 return self._comment(match.start(), edge.end())
+            at = self._sql.find("*/", edge.end()) + 2
+            if at < 2:
+                break
         raise self._unterminated("comment", match.start(), "*/")
 
     def close_executable(self, match: re.Match[str]) -> int:
@@ -527,19 +578,14 @@ class _Scanner:
 
     def _count_statements(self) -> tuple[int, int]:
         """Return how many statements there are, and where the second one begins."""
-        body = _BODY.get(self._verb)
-        if self._verb and (not self._semicolons or (body and body.search(self._sql))):
+        if self._verb and not self._semicolons:
             return 1, -1
-        sql, count, second, low, is_empty = self._sql, 0, -1, 0, True
-        for start, end in (*self._breaks, (len(sql), len(sql))):
-            if is_empty and (text := sql[low:start].lstrip(_BLANKS)):
-                is_empty = False
-                count += 1
-                if count == 2:
-                    second = start - len(text)
-            low = end
-            is_empty = is_empty or sql.startswith(";", start)
-        return count, second
+        bare = skeleton(self._sql, self._opaque)
+        spans = list(split(bare))
+        if len(spans) < 2:
+            return len(spans), -1
+        start, end, _ = spans[1]
+        return len(spans), end - len(bare[start:end].lstrip())
 
     # -- looking back for IN -------------------------------------------------------------------
 
@@ -606,6 +652,21 @@ class _Scanner:
             sql=self._sql,
             offset=self._native_at,
         )
+
+
+def _require_text(sql: str) -> None:
+    """Refuse what no server can be sent."""
+    nul = sql.find("\0")
+    if nul >= 0:
+        raise SQLTextError("the text holds a NUL character, remove it", sql=sql, offset=nul)
+    try:
+        sql.encode()
+    except UnicodeEncodeError as exc:
+        raise SQLTextError(
+            "the text holds half of a surrogate pair, which is no character",
+            sql=sql.encode(errors="replace").decode(),
+            offset=exc.start,
+        ) from None
 
 
 def _end_of_word(sql: str, at: int) -> int:

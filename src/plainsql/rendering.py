@@ -23,10 +23,9 @@ KEPT_SHAPES: Final = 64
 KEPT_CHARACTERS: Final = 64 << 10
 #: Before the parentheses of `(a, b) IN :pairs`; after any other word they are a function's.
 ROW_FOLLOWS = re.compile(
-    r"(?:\A|[^\w$]|\b(?:ROW|WHERE|AND|OR|NOT|XOR|ON|HAVING|WHEN|THEN|ELSE|SELECT|RETURNING))\s*\Z",
+    r"(?:\A|[^\w$']|\b(?:ROW|WHERE|AND|OR|NOT|XOR|ON|HAVING|WHEN|THEN|ELSE|SELECT|RETURNING))\s*\Z",
     re.IGNORECASE,
 )
-QUOTES = ('"', "`", "]")
 
 
 class Rendering:
@@ -125,18 +124,14 @@ class Rendering:
 
     def _row_width(self, p: Parameter) -> int:
         """Return how many values stand before IN: 2 in `(a, b) IN :pairs`."""
-        before = self._scan.masked()[: p.not_start if p.not_start >= 0 else p.in_start].rstrip()
+        before = self._scan.skeleton()[: p.not_start if p.not_start >= 0 else p.in_start].rstrip()
         if not before.endswith(")"):
             return 1
-        named = self._scan.sql
         depth, width = 0, 1
         for at in range(len(before) - 1, -1, -1):
             depth += {")": 1, "(": -1}.get(before[at], 0)
             if not depth:
-                is_row = ROW_FOLLOWS.search(before[:at]) and not named[:at].rstrip().endswith(
-                    QUOTES
-                )
-                return width if is_row else 1
+                return width if ROW_FOLLOWS.search(before[:at]) else 1
             width += depth == 1 and before[at] == ","
         return 1
 

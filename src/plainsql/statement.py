@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from collections.abc import Mapping
 from itertools import chain
 from operator import itemgetter
@@ -18,7 +19,7 @@ from plainsql.codecs import Zoned
 from plainsql.dialect import PLAIN_VERBS, Dialect
 from plainsql.driver import Many
 from plainsql.errors import ArgumentError, ParameterError, SQLTextError
-from plainsql.lexing import scan
+from plainsql.lexing import scan, scan_script
 from plainsql.options import require_flags
 from plainsql.registry import dialect_class
 from plainsql.rendering import Rendering
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from plainsql.codecs import Decoding
-    from plainsql.lexing import LexicalRules, Parameter
+    from plainsql.lexing import LexicalRules, Parameter, Part
     from plainsql.rendering import Shape
     from plainsql.row import Row
 
@@ -36,7 +37,9 @@ CACHE_CHARACTERS: Final = 8 << 20
 CACHED_TEXT: Final = 64 << 10
 LISTS = (list, tuple, set, frozenset, range)
 #: The first keyword, behind blanks, comments and empty statements.
-FIRST_WORD = re.compile(r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*(?>.*?\*/))*+([A-Za-z]+)", re.DOTALL)
+FIRST_WORD = re.compile(
+    r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*M?!\d*+|/\*(?>.*?\*/))*+([A-Za-z]+)", re.DOTALL
+)
 #: ROLLBACK TO a savepoint ends nothing.
 ROLLBACK_TO = re.compile(r"\s*ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b", re.IGNORECASE)
 #: RETURNING as a clause; a column may bear that name.
@@ -270,6 +273,13 @@ class Compiled(Examined):
         found = scan(clause.text, rules)
         if not found.statements:
             raise SQLTextError("the text holds no statement", sql=clause.text)
+        if found.statements > 1:
+            raise SQLTextError(
+                "a second statement begins here: execute them one by one, or several without"
+                " parameters by execute_script()",
+                sql=clause.text,
+                offset=found.second,
+            )
         super().__init__(clause.text, found.verb, dialect)
         self._scan = found
         self.binds = clause._binds  # noqa: SLF001 - same file, same idea
@@ -320,7 +330,7 @@ class Compiled(Examined):
         return self._many
 
     def _plan_many(self) -> Many:
-        masked = self._scan.masked()
+        masked = self._scan.skeleton()
         returning = RETURNING.search(masked) is not None
         if returning:
             self._dialect.require("returning", "RETURNING")
@@ -626,6 +636,15 @@ class StatementCache:
             entries[clause._key] = compiled  # noqa: SLF001 - same file, same idea
             self._characters += size
         return compiled
+
+    def parts(self, script: str, delimiter: str = ";") -> tuple[deque[Part], SQLTextError | None]:
+        """Split a script as this connection's server would; as `scan_script`."""
+        parts, error = scan_script(script, self._rules, delimiter)
+        return deque(parts), error
+
+    def part(self, part: Part) -> Untouched:
+        """Examine a statement of a script."""
+        return Untouched(part.text, part.verb, self._dialect, None)
 
     def untouched(self, sql: str, values: Any = None) -> Untouched:
         """Examine a statement that goes to the driver as it is."""

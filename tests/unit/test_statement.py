@@ -556,6 +556,14 @@ def test_rows_are_spread_even_with_arrays() -> None:
     assert made.expand({"b": [7], "c": [3]})[0] == "SELECT (x, y) <> ALL (%s), z = ANY (%s)"
 
 
+@pytest.mark.parametrize("second", ["SELECT :a", "/* b */ SELECT 2", "'x'"])
+def test_several_statements_are_refused_and_the_second_is_shown(second: str) -> None:
+    with pytest.raises(errors.SQLTextError, match=r"one by one.*execute_script\(\)") as caught:
+        compiled(f"SELECT 1;\n  {second};")
+    shown = caught.value.caret.splitlines()
+    assert shown[0][len(shown[1]) - 1 :].startswith(second.removeprefix("/* b */ "))
+
+
 # -- verbs -------------------------------------------------------------------------------------
 
 

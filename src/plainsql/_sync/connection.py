@@ -173,6 +173,44 @@ class Connection(Transacting):
         found, total = self._send_many(untouched, params, untouched.many)
         return self._result_of_many(untouched, found, total)
 
+    def execute_script(self, script: LiteralString) -> int:
+        """Run the statements of a script, one by one; return how many there were.
+
+        Nothing in it is a parameter.  It is split as the server's lexer reads it, function bodies,
+        triggers and `DELIMITER` included, and sent in the transaction that is begun, or begins one:
+        a `DBAPIError` tells the statement's number and line, and what was run before it is undone
+        by a rollback.  `SQLTextError`, and `TransactionStateError` for COMMIT and its like, before
+        anything is sent, unless the script itself changes how the server reads it.
+        """
+        if not isinstance(script, str):
+            raise ArgumentError(f"execute_script() takes a str, not {type(script).__name__}")
+        link = self._link or self._take_link()
+        statements = link.statements
+        parts, unread = statements.parts(script)
+        examined = [statements.part(part) for part in parts]
+        if unread is not None and not any(one.mode for one in examined):
+            raise unread
+        if not self._autocommit:
+            for one in examined:
+                self._check_special(one)
+        number = 0
+        while parts:
+            part = parts.popleft()
+            number += 1
+            try:
+                self.execute(statements.part(part))  # type: ignore[arg-type]
+            except errors.Error as exc:
+                place = f"statement {number} of the script, line {part.line}"
+                exc.args = (f"{exc}\n[{place}]",)
+                raise
+            if self._link is not None and self._link.statements is not statements:
+                statements = self._link.statements  # the server reads the rest otherwise
+                script = "\n" * script.count("\n", 0, part.end) + script[part.end :]
+                parts, unread = statements.parts(script, part.delimiter)
+        if unread is not None:
+            raise unread
+        return number
+
     def stream(
         self,
         statement: LiteralString | TextClause,

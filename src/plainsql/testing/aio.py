@@ -9,6 +9,7 @@ from plainsql.testing._async.lists import *  # noqa: F403
 from plainsql.testing._async.many import *  # noqa: F403
 from plainsql.testing._async.mistakes import *  # noqa: F403
 from plainsql.testing._async.pooling import *  # noqa: F403
+from plainsql.testing._async.scripts import *  # noqa: F403
 from plainsql.testing._async.statements import *  # noqa: F403
 from plainsql.testing._async.transactions import *  # noqa: F403
 from plainsql.testing._async.values import *  # noqa: F403

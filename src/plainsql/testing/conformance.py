@@ -9,6 +9,7 @@ from plainsql.testing._sync.lists import *  # noqa: F403
 from plainsql.testing._sync.many import *  # noqa: F403
 from plainsql.testing._sync.mistakes import *  # noqa: F403
 from plainsql.testing._sync.pooling import *  # noqa: F403
+from plainsql.testing._sync.scripts import *  # noqa: F403
 from plainsql.testing._sync.statements import *  # noqa: F403
 from plainsql.testing._sync.transactions import *  # noqa: F403
 from plainsql.testing._sync.values import *  # noqa: F403
