@@ -105,3 +105,7 @@ DETAILS: dict[str, re.Pattern[str]] = {
     "3819": re.compile(r"^Check constraint '(?P<constraint>[^']+)'"),
     "4025": re.compile(r"^CONSTRAINT `(?:[^`]+`\.`)*(?P<constraint>[^`]+)`"),
 }
+
+# What the server shows of the text where it could not read on.
+NEAR = re.compile(r" near '(.*)' at line \d+$", re.DOTALL)
+NEAR_LENGTH = 80

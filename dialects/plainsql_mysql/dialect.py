@@ -233,6 +233,18 @@ class MySQLDialect(Dialect):
         match = pattern.match(text) if pattern else None
         return match.groupdict() if match else {}
 
+    def place(self, exc: BaseException) -> int | str | None:
+        near = codes.NEAR.search(str(exc.args[-1])) if self.error_code(exc) == "1064" else None
+        if near is None:
+            return None
+        # the rest of the text, of which the server shows 80 characters
+        return near[1] if len(near[1]) >= codes.NEAR_LENGTH else ~len(near[1])
+
+    def seen(self, cursor: Any, values: Any) -> list[str] | None:
+        if isinstance(values, list):
+            return None
+        return [cursor.mogrify("%s", (value,)) for value in values or ()]
+
     # -- state ---------------------------------------------------------------------------------
 
     def is_open(self, raw: Any) -> bool:

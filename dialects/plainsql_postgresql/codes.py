@@ -108,3 +108,7 @@ def _line(line: str) -> Told:
     message = text[severity.end() :]
     cls = next((cls for pattern, cls in SERVER if pattern.match(message)), errors.ConnectError)
     return cls, "login"
+
+
+# libpq's line of what was sent, with a caret below it.
+LINE = re.compile(r"\nLINE \d+: [^\n]*\n *\^")

@@ -208,18 +208,34 @@ class PostgreSQLDialect(Dialect):
         return None if told is None else told[0]
 
     def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
-        """`position` counts from 0 in the text that psycopg sent, where `%s` is `$n`."""
         diag = getattr(exc, "diag", None)
         if diag is None or diag.sqlstate is None:
             told = codes.failed_connect(str(exc))
             return {} if told is None else {"phase": told[1]}
-        at = diag.statement_position
         return {
             "constraint": diag.constraint_name,
             "table": diag.table_name,
             "column": diag.column_name,
-            "position": int(at) - 1 if at else None,
         }
+
+    def translate(
+        self, exc: BaseException, *, connecting: bool = False, lost: bool = False
+    ) -> DBAPIError:
+        error = super().translate(exc, connecting=connecting, lost=lost)
+        if getattr(exc, "diag", None) is not None:
+            error.args = (codes.LINE.sub("", str(exc)),)  # of the text as the server saw it
+        return error
+
+    def place(self, exc: BaseException) -> int | None:
+        at = getattr(getattr(exc, "diag", None), "statement_position", None)
+        return int(at) - 1 if at else None
+
+    def seen(self, cursor: Any, values: Any) -> list[str]:
+        """Psycopg numbers the values, and writes them into the text of a cursor of its client."""
+        row = values[0] if isinstance(values, list) and values else values or ()
+        if hasattr(cursor, "mogrify"):
+            return [cursor.mogrify("%s", (value,)) for value in row]
+        return [f"${n}" for n in range(1, len(row) + 1)]
 
     def is_lost(self, exc: BaseException, raw: Any) -> bool:
         if not self.is_open(raw):

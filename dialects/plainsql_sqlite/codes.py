@@ -64,3 +64,6 @@ DETAILS: tuple[re.Pattern[str], ...] = (
     re.compile(r"^no such column: (?P<column>.+)$"),
     re.compile(r"^table (?P<table>\S+) has no column named (?P<column>.+)$"),
 )
+
+# The token where SQLite could not read on.
+NEAR = re.compile(r'near "(.*)": syntax error$', re.DOTALL)

@@ -198,6 +198,16 @@ class SQLiteDialect(Dialect):
                 return match.groupdict()
         return {}
 
+    def place(self, exc: BaseException) -> int | str | None:
+        text = str(exc)
+        if text == "incomplete input":
+            return -1
+        near = codes.NEAR.match(text)
+        return None if near is None else near[1]
+
+    def seen(self, cursor: Any, values: Any) -> list[str]:
+        return ["?"] * len(values or ())
+
     # -- state ---------------------------------------------------------------------------------
 
     def is_open(self, raw: Any) -> bool:

@@ -251,8 +251,20 @@ class Dialect:
         return None
 
     def diagnose(self, exc: BaseException) -> Mapping[str, Any]:
-        """Return what the server tells of constraint, table, column and position."""
+        """Return what the server tells of constraint, table and column."""
         return {}
+
+    def place(self, exc: BaseException) -> int | str | None:
+        """Return where in the text the server found the error, if it tells.
+
+        An offset in what the server saw; negative ones count from its end, -1, without blanks and
+        semicolons there.  Or a word, which tells the place if it stands in one place only.
+        """
+        return None
+
+    def seen(self, cursor: Any, values: Any) -> list[str] | None:
+        """Return what the server saw in place of each placeholder; None if nobody knows."""
+        return [] if values is None else None
 
     def translate(
         self, exc: BaseException, *, connecting: bool = False, lost: bool = False

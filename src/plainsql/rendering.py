@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from plainsql.dialect import Dialect
     from plainsql.lexing import Parameter, Scan
@@ -26,6 +26,8 @@ ROW_FOLLOWS = re.compile(
     r"(?:\A|[^\w$']|\b(?:ROW|WHERE|AND|OR|NOT|XOR|ON|HAVING|WHEN|THEN|ELSE|SELECT|RETURNING))\s*\Z",
     re.IGNORECASE,
 )
+#: MySQL takes these off the end of a statement before it reads it.
+ENDING = "; \t\n\r\f\v"
 
 
 class Rendering:
@@ -54,30 +56,52 @@ class Rendering:
         """
         key = tuple(shapes.items())
         made = self._made.get(key)
-        if made is None:
-            made = "".join([piece for _, piece in self.pieces(shapes)])
-            if len(made) <= KEPT_CHARACTERS:
-                if len(self._made) >= KEPT_SHAPES:
-                    self._made.clear()
-                self._made[key] = made
+        if not made:
+            made = "".join([piece for _, piece, _ in self.pieces(shapes)])
+            if len(self._made) >= KEPT_SHAPES:
+                self._made.clear()
+            self._made[key] = made if len(made) <= KEPT_CHARACTERS else ""
         return made
 
     def pieces(
-        self, shapes: Mapping[str, Shape], style: str | None = None
-    ) -> Iterator[tuple[int, str]]:
-        """Yield what is sent piece by piece, each with its place in the author's text.
+        self, shapes: Mapping[str, Shape], seen: Iterable[str] | None = None
+    ) -> Iterator[tuple[int, str, bool]]:
+        """Yield what is sent piece by piece: its place in the author's text, the piece, and whether
+        it is the author's.
 
-        `style` is another paramstyle than the driver's: that in which the server counts.
+        `seen` is what the server sees in place of the placeholders, one for each value.
         """
-        doubles = self.doubles and style is None
-        marks = _Marks(style or self.style)
+        doubles = self.doubles and seen is None
+        marks = _Marks(self.style) if seen is None else _Seen(seen)
         text, at = self._scan.sql, 0
         for start, end, put in self._edits_for(shapes):
             if start > at:
-                yield at, text[at:start].replace("%", "%%") if doubles else text[at:start]
-            yield start, put if isinstance(put, str) else self._placeholder(put, shapes, marks)
+                yield at, text[at:start].replace("%", "%%") if doubles else text[at:start], True
+            made = put if isinstance(put, str) else self._placeholder(put, shapes, marks)
+            yield start, made, False
             at = end
-        yield at, text[at:].replace("%", "%%") if doubles else text[at:]
+        yield at, text[at:].replace("%", "%%") if doubles else text[at:], True
+
+    def author_offset(self, at: int, sql: str, seen: list[str]) -> int | None:
+        """Return the place in the author's text of a place in what the server saw of `sql`.
+
+        A negative one counts from the end, -1, of what is left without blanks and semicolons there.
+        """
+        for key in [*self._made]:
+            shapes = dict(key)
+            if sql.endswith(made := self.sql(shapes)):
+                break
+        else:
+            return None
+        pieces = list(self.pieces(shapes, seen))
+        at -= len(sql) - len(made) if at >= 0 else 0  # what stands before it, as DECLARE does
+        if at < 0:
+            at += 1 + len("".join([piece for _, piece, _ in pieces]).rstrip(ENDING))
+        for start, piece, is_text in pieces:
+            if at < len(piece):
+                return None if at < 0 else start + at * is_text
+            at -= len(piece)
+        return len(self._scan.sql) if at == 0 else None
 
     def part(self, start: int, end: int) -> str:
         """Return a part of the text that holds no parameter, as it is sent."""
@@ -170,6 +194,25 @@ class _Marks:
         if style == "pyformat":
             return f"%({name})s"
         return f":{number}" if style == "numeric" else f"${number}"
+
+
+class _Seen(_Marks):
+    """Gives what stands in place of the placeholders, in their order."""
+
+    def __init__(self, seen: Iterable[str]) -> None:
+        super().__init__("")
+        self._seen = iter(seen)
+
+    def _mark(self, name: str, number: int) -> str:
+        del name, number
+        return next(self._seen)
+
+
+def only_place(word: str, text: str) -> int | None:
+    """Return where `word` stands in `text`, if in one place only."""
+    whole = (r"(?<![\w$])" if word[:1].isidentifier() else "") + re.escape(word)
+    places = list(re.finditer(whole + (r"(?![\w$])" if word[-1:].isidentifier() else ""), text))
+    return places[0].start() if word and len(places) == 1 else None
 
 
 def _start(edit: Edit) -> int:

@@ -22,7 +22,7 @@ from plainsql.errors import ArgumentError, ParameterError, SQLTextError
 from plainsql.lexing import scan, scan_script
 from plainsql.options import require_flags
 from plainsql.registry import dialect_class
-from plainsql.rendering import Rendering
+from plainsql.rendering import ENDING, Rendering, only_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -214,6 +214,16 @@ class Examined:
         self.special = bool(self.control or self.refusal or self.mode or commits)
         self.simple = not self.special
 
+    def locate(self, place: int | str, sql: str, seen: list[str] | None) -> int | None:
+        """Return the offset in the author's text of a place that the server told.
+
+        `sql` is what was sent, `seen` what the server saw in place of the placeholders.
+        """
+        if isinstance(place, str):
+            return only_place(place, self.statement)
+        at = place if place >= 0 else len(sql.rstrip(ENDING)) + 1 + place
+        return at if seen == [] and sql == self.statement and 0 <= at <= len(sql) else None
+
 
 class Untouched(Examined):
     """A statement that goes to the driver as it is, with its parameters."""
@@ -328,6 +338,13 @@ class Compiled(Examined):
         if self._many is None:
             self._many = self._plan_many()
         return self._many
+
+    def locate(self, place: int | str, sql: str, seen: list[str] | None) -> int | None:
+        """Return the offset in the author's text of a place that the server told."""
+        if isinstance(place, int):
+            return None if seen is None else self._rendering.author_offset(place, sql, seen)
+        skeleton = self._scan.skeleton()  # what stands in a literal is no word of the statement
+        return only_place(place, skeleton if "'" not in place else self.statement)
 
     def _plan_many(self) -> Many:
         masked = self._scan.skeleton()

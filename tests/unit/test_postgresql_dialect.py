@@ -397,8 +397,9 @@ def test_what_the_server_tells_is_passed_on_and_positions_count_from_0() -> None
         statement_position="8",
     )
     assert PostgreSQLDialect().diagnose(exc) == {
-        "constraint": "c", "table": "t", "column": None, "position": 7,
+        "constraint": "c", "table": "t", "column": None,
     }  # fmt: skip
+    assert PostgreSQLDialect().place(exc) == 7
 
 
 # -- the deadline ------------------------------------------------------------------------------

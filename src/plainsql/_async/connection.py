@@ -96,7 +96,7 @@ class AsyncConnection(AsyncTransacting):
             columns = link.columns(link.own_cursor)
             rows = await cursor.fetchall() if columns is not None else None
         except BaseException as exc:
-            await self._failed(exc, compiled, values)
+            await self._failed(exc, compiled, values, sql, link.own_cursor)
             raise
         if columns is None:
             lastrowid = getattr(cursor, "lastrowid", None) or None
@@ -314,7 +314,7 @@ class AsyncConnection(AsyncTransacting):
                     self._echo.statement(compiled.sql, rows)
                 found, total = await execute_many_async(link, compiled.sql, rows, many)
         except BaseException as exc:
-            await self._failed(exc, compiled, rows)
+            await self._failed(exc, compiled, rows, compiled.sql, link.own_cursor)
             raise
         if compiled.special:
             await self._after_special(compiled, had_rows=found is not None)

@@ -280,7 +280,8 @@ class AsyncStream(AsyncFetch["Row"]):
             if self in connection._streams:
                 connection._streams.remove(self)
             self._forget()
-            await connection._failed(exc, self._compiled, self._values)
+            sql = args[0] if args and isinstance(args[0], str) else ""
+            await connection._failed(exc, self._compiled, self._values, sql, self._own_cursor)
             raise
 
 

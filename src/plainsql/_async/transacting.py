@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from plainsql.ledger import Slot
     from plainsql.statement import Examined
 
+#: A statement of one line bears its caret itself, up to this column.
+WIDTH = 74
 #: After these it was the server that rolled the transaction back, if it is over.
 COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockTimeout)
 #: What drivers raise while they bind, before anything is sent.
@@ -172,14 +174,15 @@ class AsyncTransacting:
                 stacklevel=_stacklevel(),
             )
 
-    async def _failed(
-        self, exc: BaseException, compiled: Examined | None, values: Any = None
-    ) -> None:
-        """Raise what an exception means to the user; return if it is to be raised as it is."""
-        _raise(await self._after_error(exc, compiled, values), exc)
+    async def _failed(self, exc: BaseException, compiled: Examined | None, *sent: Any) -> None:
+        """Raise what an exception means to the user; return if it is to be raised as it is.
+
+        `sent` are the values, the SQL and the driver's cursor, as far as the caller has them.
+        """
+        _raise(await self._after_error(exc, compiled, *sent), exc)
 
     async def _after_error(
-        self, exc: BaseException, compiled: Examined | None, values: Any = None
+        self, exc: BaseException, compiled: Examined | None, *sent: Any
     ) -> BaseException:
         """Learn what an exception means for the connection; return what to raise."""
         link = self._link
@@ -190,12 +193,12 @@ class AsyncTransacting:
             if not isinstance(exc, BINDING_ERRORS):
                 return await self._after_interrupt(exc)
             error: errors.DBAPIError = errors.DataError(f"a value can not be sent: {exc}")
-            self._describe(error, compiled, values)
+            self._describe(error, exc, compiled, *sent)
             await self._learn_state(str(exc))
             return error
         lost = dialect.is_lost(exc, link.own)
         error = dialect.translate(exc, lost=lost)
-        self._describe(error, compiled, values)
+        self._describe(error, exc, compiled, *sent)
         if lost:
             self._lost(error, str(exc).strip())
         else:
@@ -223,17 +226,47 @@ class AsyncTransacting:
         what = f"{compiled.verb} failed, but made {name} commit the transaction"
         self._tell_commit(what if nesting.worked else None)
 
-    def _describe(self, error: errors.DBAPIError, compiled: Examined | None, values: Any) -> None:
-        """Add the author's statement; values only where `hide_parameters=False` allows them."""
+    def _describe(
+        self,
+        error: errors.DBAPIError,
+        exc: BaseException,
+        compiled: Examined | None,
+        values: Any = None,
+        sql: str = "",
+        cursor: Any = None,
+    ) -> None:
+        """Add the author's statement, and where in it the error stands; values only where
+        `hide_parameters=False` allows them.
+        """
         if compiled is None:
             return
         error.statement = compiled.statement
-        if compiled.sql != compiled.statement:
-            error.position = None  # the server counts in what was sent
-        text = f"{error.args[0]}\n[SQL: {compiled.statement}]"
+        if sql:
+            error.position = self._position(error, exc, compiled, values, sql, cursor)
+        text = f"{error.args[0]}\n{_told(compiled.statement, error.position)}"
         if self._engine._show_parameters and values is not None:
             text += f"\n[parameters: {values!r}]"
         error.args = (text,)
+
+    def _position(
+        self,
+        error: errors.DBAPIError,
+        exc: BaseException,
+        compiled: Examined,
+        values: Any,
+        sql: str,
+        cursor: Any,
+    ) -> int | None:
+        dialect = self._engine.dialect
+        place: int | str | None = dialect.place(exc)
+        if place is None and isinstance(error, errors.UndefinedColumn):
+            place = error.column
+        if place is None and isinstance(error, errors.UndefinedTable):
+            place = error.table
+        if place is None:
+            return None
+        seen = dialect.seen(cursor, values) if isinstance(place, int) else None
+        return compiled.locate(place, sql, seen)
 
     async def _after_interrupt(self, exc: BaseException) -> BaseException:
         """Keep the connection only if the driver proves that no answer is outstanding."""
@@ -504,6 +537,17 @@ def _raise(error: BaseException, exc: BaseException) -> None:
             raise error from exc
     finally:
         del error  # or its traceback would hold it, with all the frames, in a cycle
+
+
+def _told(statement: str, position: int | None) -> str:
+    """Return the statement as an error shows it, with a caret where the error stands."""
+    shown = f"[SQL: {statement}]"
+    if position is None:
+        return shown
+    if "\n" not in statement and position < WIDTH:
+        return f"{shown}\n{' ' * (len('[SQL: ') + position)}^"
+    line = statement.count("\n", 0, position) + 1
+    return f"{shown}\n[line {line}]\n{errors.caret(statement, position)}"
 
 
 def _stacklevel() -> int:

@@ -97,7 +97,7 @@ class Connection(Transacting):
             columns = link.columns(link.own_cursor)
             rows = cursor.fetchall() if columns is not None else None
         except BaseException as exc:
-            self._failed(exc, compiled, values)
+            self._failed(exc, compiled, values, sql, link.own_cursor)
             raise
         if columns is None:
             lastrowid = getattr(cursor, "lastrowid", None) or None
@@ -315,7 +315,7 @@ class Connection(Transacting):
                     self._echo.statement(compiled.sql, rows)
                 found, total = execute_many(link, compiled.sql, rows, many)
         except BaseException as exc:
-            self._failed(exc, compiled, rows)
+            self._failed(exc, compiled, rows, compiled.sql, link.own_cursor)
             raise
         if compiled.special:
             self._after_special(compiled, had_rows=found is not None)

@@ -281,7 +281,8 @@ class Stream(Fetch["Row"]):
             if self in connection._streams:
                 connection._streams.remove(self)
             self._forget()
-            connection._failed(exc, self._compiled, self._values)
+            sql = args[0] if args and isinstance(args[0], str) else ""
+            connection._failed(exc, self._compiled, self._values, sql, self._own_cursor)
             raise
 
 

@@ -110,3 +110,40 @@ async def test_an_error_shows_the_statement_and_values_only_where_asked(
             await connection.execute(f"SELECT :v FROM {table_name}", {"v": "canary-4711"})
     assert f"SELECT :v FROM {table_name}" in str(caught.value)
     assert ("canary-4711" in str(caught.value)) == (hide is False)
+
+
+STATEMENTS = [
+    "SELECT x FROM {t} WHERE x = :x ORDER BI {place}y",
+    "SELECT :x, '%s :y', '\\:x'\n  FROM {t} ORDER {place}y",
+    "SELECT x\nFROM {t}\n  WHERE (x, y) IN :pairs AND x = :x AND {place}) = 1",
+    "SELECT x FROM {t} WHERE x NOT IN :few AND x IN :many AND x = :x AND {place}nothing_y > :x",
+    "SELECT 'ä', x FROM {t} WHERE x IN :none AND 1 = :x{place} GRUP x",
+    "SELECT :x FROM {place}{t}_no",
+    "SELECT (:x",
+]
+
+
+@pytest.mark.parametrize("sql", STATEMENTS)
+async def test_the_place_of_an_error_is_told_in_the_authors_text(
+    engine_async: AsyncEngine, table_name: str, sql: str
+) -> None:
+    """By the server's own word; where that does not tell the place, nothing is guessed."""
+    params = {"x": 5, "pairs": [(1, 2)] * 3, "few": [1], "many": [*range(9)], "none": []}
+    before, _, after = sql.replace("{t}", table_name).partition("{place}")
+    async with engine_async.begin() as connection:
+        await connection.execute(f"CREATE TABLE {table_name} (x INTEGER, y INTEGER)")
+    for way in ("execute", "stream"):
+        async with engine_async.connect() as connection:
+            with pytest.raises(errors.DBAPIError) as caught:
+                await getattr(connection, way)(before + after, params)
+        position, statement = caught.value.position, before + after
+        assert caught.value.statement == statement
+        if position is None:
+            word = engine_async.dialect.place(caught.value.__cause__)  # type: ignore[arg-type]
+            assert word is None or statement.count(str(word)) > 1
+            continue
+        told = statement[position:].split()[:1]
+        assert told in (after.split()[:1], ["BI"], ["GRUP"], [])
+        *_, line, caret = str(caught.value).splitlines()
+        assert caret.endswith(" ^")
+        assert line[len(caret) - 1 :].startswith("".join(told))
