@@ -7,7 +7,7 @@ statement.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from plainsql.errors import ArgumentError, MappingError, ParameterError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Rows = list[tuple[Any, ...]]
 
 ABSENT: Final = object()
+NONE: Final = type(None)
 
 
 class Json:
@@ -209,18 +210,23 @@ class Codecs:
     # -- back ----------------------------------------------------------------------------------
 
     def decoding(
-        self, names: tuple[str, ...], codes: Sequence[Any] | None, wanted: Mapping[str, Any]
+        self,
+        names: tuple[str, ...],
+        codes: Sequence[Any] | None,
+        wanted: Mapping[str, Any],
+        fields: Iterable[tuple[int, Reading]] = (),
     ) -> Decoding | None:
         """Return what reads the columns of such rows; None where the driver's values stay.
 
-        `codes` are the driver's types of the columns; `wanted` says columns by name.
+        `codes` are the driver's types of the columns; `wanted` says columns by name and wins over
+        `fields`, which says them by index.
         """
-        plan: dict[int, tuple[Any, Encoder]] = {}
+        plan: dict[int, Reading] = {}
         if self.by_column and codes is not None:
             for at, code in enumerate(codes):
                 if (decode := self.by_column.get(code)) is not None:
-                    read = self.json_loads if decode is Json else decode
-                    plan[at] = (code, read)
+                    plan[at] = Reading(code, self.json_loads if decode is Json else decode)
+        plan.update(fields)
         read_already = self._dialect.reads_json
         for name, type_ in wanted.items():
             places = [at for at, field in enumerate(names) if field == name]
@@ -231,17 +237,22 @@ class Codecs:
                 )
             at = places[0]
             if type_ is not Json or not codes or codes[at] not in read_already:
-                plan[at] = (type_, self.decoder(type_))
+                plan[at] = Reading(type_, self.decoder(type_))
         return Decoding(names, plan) if plan else None
 
-    def decoder(self, type_: Any) -> Encoder:
-        """Return what makes a value of `type_` of what the driver gives; never called with None."""
+    def decoder(self, type_: Any, otherwise: Callable[[Any], Encoder] | None = None) -> Encoder:
+        """Return what makes a value of `type_` of what the driver gives; never called with None.
+
+        Where no way is known: ArgumentError, or what `otherwise` makes of the type.
+        """
         if isinstance(type_, Zoned):
             return type_.from_db
-        if type_ in self._decoders:
+        if self.is_registered(type_):
             return self._decoders[type_]
         if type_ is Json:
             return self._read_json
+        if type_ in (dict, list):
+            return lambda value: _exactly(type_, self._read_json(value))
         read: Encoder | None = READERS.get(type_)
         if read is not None:
             return read
@@ -250,13 +261,31 @@ class Codecs:
 
         if isinstance(type_, type) and issubclass(type_, enum.Enum | PurePath):
             return type_
+        if otherwise is not None:
+            return otherwise(type_)
         raise ArgumentError(
             f"no way is known to read a column as {type_!r}: "
             "engine.codecs.register(type, to_db, from_db) teaches one"
         )
 
+    def is_registered(self, type_: Any) -> bool:
+        """Tell whether the user registered a way to read `type_`."""
+        return type_ in self._decoders
+
     def _read_json(self, value: Any) -> Any:
         return self.json_loads(value) if isinstance(value, str) else value
+
+
+class Reading(NamedTuple):
+    """How a column is read: as `type_`, by `read`; what is of the class `kept` stays as it is.
+
+    NULL is never read; where it may not be, `never_null` is the name of what may not be None.
+    """
+
+    type_: Any
+    read: Encoder
+    kept: type | None = None
+    never_null: str | None = None
 
 
 class Decoding:
@@ -264,7 +293,7 @@ class Decoding:
 
     __slots__ = ("_names", "_plan")
 
-    def __init__(self, names: tuple[str, ...], plan: dict[int, tuple[Any, Encoder]]) -> None:
+    def __init__(self, names: tuple[str, ...], plan: dict[int, Reading]) -> None:
         self._names = names
         self._plan = plan
 
@@ -273,9 +302,18 @@ class Decoding:
         columns: list[Any] = list(zip(*rows, strict=True))
         if not columns:
             return []
-        for at, (type_, read) in self._plan.items():
+        for at, (type_, read, kept, never_null) in self._plan.items():
+            column = columns[at]
+            if kept is not None or never_null is not None:
+                kinds = {*map(type, column)}
+                if never_null is not None and NONE in kinds:
+                    raise MappingError(
+                        f"column {self._names[at]!r} is NULL, and {never_null} may not be None"
+                    )
+                if kinds <= {kept, NONE}:
+                    continue
             try:
-                columns[at] = [None if value is None else read(value) for value in columns[at]]
+                columns[at] = [None if value is None else read(value) for value in column]
             except (ValueError, TypeError, ArithmeticError, LookupError) as exc:
                 what = getattr(type_, "__name__", repr(type_))
                 raise MappingError(
@@ -429,7 +467,6 @@ READERS = _Readers(
         float: float,
         str: lambda value: _exactly(str, value),
         bytes: lambda value: _exactly(bytes, value),
-        list: lambda value: _exactly(list, value),
         "decimal.Decimal": _decimal,
         "datetime.date": _date,
         "datetime.datetime": _datetime,

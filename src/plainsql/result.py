@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .row import Row
 
 T = TypeVar("T")
-R = TypeVar("R", bound=tuple[Any, ...])
 
 Raw = tuple[Any, ...]
 Strategy = Callable[[Any], Any]
@@ -123,20 +122,32 @@ def batch_size(size: Any) -> int:
     return size
 
 
-class _View(NamedTuple):
-    """How the rows are shown: what makes one of a raw row, columns, filter, rows at a time."""
+class View(NamedTuple):
+    """How the rows are shown: what makes one of a raw row, columns, filter, rows at a time.
+
+    `into` is the class that `unit` makes objects of, where the caller asked for one.
+    """
 
     unit: Callable[[Raw], Any] | None = None
     indexes: tuple[int, ...] | None = None
     unique: Distinct | None = None
     batch: int = 1
+    into: type | None = None
 
-    def afresh(self) -> _View:
+    def afresh(self) -> View:
         """Return the same view with nothing seen yet by its filter."""
         return self if self.unique is None else self._replace(unique=self.unique.afresh())
 
+    def require_rows(self) -> None:
+        """Refuse another view on what is not shown as rows."""
+        if self.into is not None:
+            raise ResultError(
+                f"the rows are {self.into.__name__} objects, as into= asked: "
+                "leave into= out for columns, scalars, mappings and tuples"
+            )
 
-_PLAIN = _View()
+
+PLAIN = View()
 
 
 class _Fetch(Generic[T]):
@@ -147,7 +158,7 @@ class _Fetch(Generic[T]):
     _wrap: ClassVar[type[RowMapping] | None] = None
 
     _row_class: type[Row] | None
-    _view: _View
+    _view: View
 
     def _raw(self) -> Iterator[Raw] | None:
         """Return the rows that were not fetched yet, as the driver gave them; None once closed."""
@@ -260,7 +271,9 @@ class _Rows(_Fetch[T]):
 
     def keys(self) -> Keys:
         """Return the names of the columns, in order."""
-        return Keys(self._columns()._fields)
+        if self._row_class is None:
+            raise self._refusal()
+        return Keys(self._row_class._fields)
 
     def columns(self, *keys: int | str) -> Self:
         """Give out these columns only, by name or index, in this order; return the result itself.
@@ -276,17 +289,20 @@ class _Rows(_Fetch[T]):
         return self
 
     def _columns(self) -> type[Row]:
+        """Return the class of the rows, for another view on them."""
         if self._row_class is None:
             raise self._refusal()
+        self._view.require_rows()
         return self._row_class
 
 
-class Result(_Rows[R]):
+class Result(_Rows[T]):
     """The rows of a statement, all in memory, and what the driver said of it.
 
-    Each row is given out once.  `rowcount` is the driver's, -1 where it does not know; `lastrowid`
-    is the key that an INSERT generated, where the database tells.  Rows stay valid after the
-    connection is released.  `first()`, `one()` and the scalar methods close the result.
+    `T` is the class that `into=` said, or Any, for a `Row`.  Each row is given out once.
+    `rowcount` is the driver's, -1 where it does not know; `lastrowid` is the key that an INSERT
+    generated, where the database tells.  Rows stay valid after the connection is released.
+    `first()`, `one()` and the scalar methods close the result.
     """
 
     __slots__ = ("_rows", "lastrowid", "rowcount")
@@ -299,17 +315,18 @@ class Result(_Rows[R]):
         rows: Iterable[Raw] | None,
         rowcount: int,
         lastrowid: Any = None,
+        view: View = PLAIN,
     ) -> None:
         self._rows = () if rows is None else rows
         self._row_class = row_class
-        self._view = _PLAIN
+        self._view = view
         self.rowcount = rowcount
         self.lastrowid = lastrowid
 
-    def one(self) -> R:
+    def one(self) -> T:
         """Return the only row and close the result; raise if there is none or a second one."""
         rows, cls = self._rows, self._row_class
-        if rows.__class__ is list and len(rows) == 1 and self._view is _PLAIN and cls is not None:
+        if rows.__class__ is list and len(rows) == 1 and self._view is PLAIN and cls is not None:
             self._rows = None
             return cls(rows[0])  # type: ignore[return-value]
         return super().one()
@@ -350,7 +367,7 @@ class Result(_Rows[R]):
     def _values(self) -> Iterator[Any]:
         """Return the first column of what is left; plainly where nothing was asked before."""
         cls, rows = self._row_class, self._raw()
-        plain = self._view is _PLAIN
+        plain = self._view is PLAIN
         if plain and rows is not None and cls is not None and cls._fields:
             return map(_FIRST_COLUMN, rows)
         return self.scalars()._left()
@@ -367,6 +384,7 @@ class Result(_Rows[R]):
 
     def tuples(self) -> Result[tuple[Any, ...]]:
         """Return the result itself, its rows typed as plain tuples."""
+        self._view.require_rows()
         return cast("Result[tuple[Any, ...]]", self)
 
     def __repr__(self) -> str:
@@ -381,7 +399,7 @@ class _OnResult(_Fetch[T]):
 
     __slots__ = ("_home",)
 
-    def __init__(self, home: Result[Any], view: _View) -> None:
+    def __init__(self, home: Result[Any], view: View) -> None:
         self._home = home
         self._row_class = home._columns()
         self._view = view

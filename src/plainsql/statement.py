@@ -23,13 +23,16 @@ from plainsql.lexing import scan, scan_script
 from plainsql.options import require_flags
 from plainsql.registry import dialect_class
 from plainsql.rendering import ENDING, Rendering, only_place
+from plainsql.result import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from plainsql.codecs import Decoding
     from plainsql.lexing import LexicalRules, Parameter, Part
+    from plainsql.mapping import Mapper
     from plainsql.rendering import Shape
+    from plainsql.result import View
     from plainsql.row import Row
 
 CACHE_ENTRIES: Final = 512
@@ -183,8 +186,9 @@ class Examined:
     change how the server reads SQL.  `refusal`: why the database would silently ignore it inside a
     transaction.  `special` is true where the
     connection must look closer, `simple` where it need not and no list is to be expanded.  `shape`
-    is the last result's: its columns, its class of rows and what reads them, in one tuple, for
-    threads share this.  `columns` are the types of columns that the author said.
+    is the last result's: its columns, its class of rows, what reads them and how they are shown, in
+    one tuple, for threads share this.  `columns` are the types of columns that the author said,
+    `mapper` makes objects of the rows, where that was asked for.
     """
 
     __slots__ = (
@@ -201,10 +205,11 @@ class Examined:
 
     lists: tuple[str, ...] = ()
     columns: Mapping[str, Any] = {}
+    mapper: Mapper | None = None
 
     def __init__(self, statement: str, verb: str, dialect: Dialect) -> None:
         self.statement = self.sql = statement
-        self.shape: tuple[Any, type[Row] | None, Decoding | None] = (None, None, None)
+        self.shape: tuple[Any, type[Row] | None, Decoding | None, View] = (None, None, None, PLAIN)
         self.verb = verb
         plain = verb in PLAIN_VERBS
         self.control = verb in CONTROL_VERBS and not ROLLBACK_TO.match(self.statement)
@@ -276,10 +281,17 @@ class Compiled(Examined):
         "binds",
         "columns",
         "lists",
+        "mapper",
         "names",
     )
 
-    def __init__(self, clause: TextClause, dialect: Dialect, rules: LexicalRules) -> None:
+    def __init__(
+        self,
+        clause: TextClause,
+        dialect: Dialect,
+        rules: LexicalRules,
+        mapper: Mapper | None = None,
+    ) -> None:
         found = scan(clause.text, rules)
         if not found.statements:
             raise SQLTextError("the text holds no statement", sql=clause.text)
@@ -299,6 +311,7 @@ class Compiled(Examined):
         self._plain = self._codecs.plain
         self._integers = dialect.integers
         self.columns = clause._columns  # noqa: SLF001 - same file, same idea
+        self.mapper = mapper
         self.lists = tuple(
             name
             for name in dict.fromkeys(p.name for p in found.parameters)
@@ -625,7 +638,13 @@ class StatementCache:
             self.entries.clear()
             self._characters = 0
 
-    def compile(self, statement: str | TextClause | Untouched) -> Compiled:
+    def compile(
+        self,
+        statement: str | TextClause | Untouched,
+        into: type | None = None,
+        *,
+        lax: bool = False,
+    ) -> Compiled:
         """Compile a statement that `entries` does not have, and keep it."""
         if isinstance(statement, Untouched):
             return statement  # type: ignore[return-value] # with it, the caller needs no more
@@ -637,20 +656,28 @@ class StatementCache:
             raise ArgumentError(
                 f"a statement must be a str or text(…), not {type(statement).__name__}"
             )
-        compiled = Compiled(clause, self._dialect, self._rules)
-        size = len(clause.text)
+        key, mapper = clause._key, None  # noqa: SLF001 - same file, same idea
+        if into is not None:
+            from plainsql.mapping import Mapper  # imports `inspect`
+
+            key, mapper = mapped_key(key, into, lax=lax), Mapper(into, lax=lax)
+        compiled = Compiled(clause, self._dialect, self._rules, mapper)
+        return self._kept(key, compiled)
+
+    def _kept(self, key: Any, compiled: Compiled) -> Compiled:
+        size = len(compiled.statement)
         if size > CACHED_TEXT:
             return compiled
         with self._lock:
             entries = self.entries
-            if clause._key in entries:  # noqa: SLF001 - another thread missed it too
-                return entries[clause._key]  # noqa: SLF001 - same file, same idea
+            if key in entries:  # another thread missed it too
+                return entries[key]
             while entries and (
                 len(entries) >= CACHE_ENTRIES or self._characters + size > CACHE_CHARACTERS
             ):
                 oldest = next(iter(entries))
                 self._characters -= len(entries.pop(oldest).statement)
-            entries[clause._key] = compiled  # noqa: SLF001 - same file, same idea
+            entries[key] = compiled
             self._characters += size
         return compiled
 
@@ -669,6 +696,16 @@ class StatementCache:
             raise ArgumentError(f"a statement must be a str, not {type(sql).__name__}")
         match = FIRST_WORD.match(sql)
         return Untouched(sql, match[1].upper() if match else "", self._dialect, values)
+
+
+def mapped_key(key: Any, into: Any, *, lax: bool) -> Any:
+    """Return what the cache looks up for a statement whose rows are made into objects."""
+    if into is None:
+        raise ArgumentError("lax=True says how strict into= is: give into=, too")
+    if not isinstance(into, type):
+        raise ArgumentError(f"into= takes a class, not {into!r}")
+    require_flags(lax=lax)
+    return key, into, lax
 
 
 def is_mapping(params: Any) -> bool:

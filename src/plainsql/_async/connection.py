@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._async.stream import AsyncStream
@@ -16,7 +16,7 @@ from plainsql._async.transacting import AsyncTransacting
 from plainsql.concurrency import Opening, execute_many_async, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
-from plainsql.statement import TextClause, is_mapping
+from plainsql.statement import TextClause, is_mapping, mapped_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
+
+T = TypeVar("T")
 
 #: Parameter sets of an iterator that are bound and sent at a time.
 CHUNK = 1000
@@ -47,11 +49,35 @@ class AsyncConnection(AsyncTransacting):
 
     # -- statements ----------------------------------------------------------------------------
 
+    @overload
     async def execute(
         self,
         statement: LiteralString | TextClause,
         params: Params = None,
         *,
+        into: type[T],
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[T]: ...
+
+    @overload
+    async def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: None = None,
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[Any]: ...
+
+    async def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: type[Any] | None = None,
+        lax: bool = False,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement and return its rows, buffered: they outlive the connection.
@@ -59,8 +85,13 @@ class AsyncConnection(AsyncTransacting):
         `params` is a mapping, or an iterable of mappings for an executemany: a list or tuple is
         checked whole before anything is sent, another iterable is sent in chunks of 1000.
 
+        With `into` each row becomes an object of that class, its columns read as the types of the
+        fields of the same names.  Columns and fields must be the same: `lax` leaves out columns
+        without a field, and fields that have a default and no column.
+
         Raises `ParameterError` and `SQLTextError` before anything is sent, `DBAPIError` for what
-        the server or the driver says, `TransactionStateError` after a failed statement.
+        the server or the driver says, `TransactionStateError` after a failed statement, and
+        `MappingError`, once it was run, where rows and class do not fit.
         """
         if execution_options:
             _refuse_options(execution_options)
@@ -71,12 +102,14 @@ class AsyncConnection(AsyncTransacting):
             key = statement._key
         else:
             key = statement if statement.__class__ is str else None
+        if into is not None or lax:
+            key = mapped_key(key, into, lax=lax)
         try:
             compiled = link.compiled[key]
         except KeyError:
             compiled = None
         if compiled is None:
-            compiled = link.statements.compile(statement)
+            compiled = link.statements.compile(statement, into, lax=lax)
         if params is None:
             params = NOTHING
         elif params.__class__ is not dict and not is_mapping(params):
@@ -102,12 +135,12 @@ class AsyncConnection(AsyncTransacting):
             lastrowid = getattr(cursor, "lastrowid", None) or None
             result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
         else:
-            known, cls, decode = compiled.shape
+            known, cls, decode, view = compiled.shape
             if columns != known:
-                cls, decode = link.learn_shape(compiled, columns)
+                cls, decode, view = link.learn_shape(compiled, columns)
             if decode is not None:
                 rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
-            result = Result(cls, rows, cursor.rowcount)
+            result = Result(cls, rows, cursor.rowcount, None, view)
         if compiled.special:
             await self._after_special(compiled, had_rows=columns is not None)
         return result
@@ -167,7 +200,7 @@ class AsyncConnection(AsyncTransacting):
         link = self._link or await self._take_link()
         untouched = link.statements.untouched(statement, params)
         if not isinstance(params, list):
-            return await self.execute(untouched)  # type: ignore[arg-type]
+            return await self.execute(untouched)  # type: ignore[call-overload, no-any-return]
         await self._make_ready(untouched)
         found, total = await self._send_many(untouched, params, untouched.many)
         return self._result_of_many(untouched, found, total)
@@ -197,7 +230,7 @@ class AsyncConnection(AsyncTransacting):
             part = parts.popleft()
             number += 1
             try:
-                await self.execute(statements.part(part))  # type: ignore[arg-type]
+                await self.execute(statements.part(part))  # type: ignore[call-overload]
             except errors.Error as exc:
                 place = f"statement {number} of the script, line {part.line}"
                 exc.args = (f"{exc}\n[{place}]",)
@@ -210,26 +243,59 @@ class AsyncConnection(AsyncTransacting):
             raise unread
         return number
 
+    @overload
     def stream(
         self,
         statement: LiteralString | TextClause,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
-    ) -> Opening[AsyncStream]:
+        into: type[T],
+        lax: bool = False,
+    ) -> Opening[AsyncStream[T]]: ...
+
+    @overload
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: None = None,
+        lax: bool = False,
+    ) -> Opening[AsyncStream[Any]]: ...
+
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: type[Any] | None = None,
+        lax: bool = False,
+    ) -> Opening[AsyncStream[Any]]:
         """Run one query and return its rows as they come, `batch` at a time, in bounded memory.
 
-        The stream is a context manager; ending the transaction closes it.
+        `into` and `lax` as for `execute`.  The stream is a context manager; ending the transaction
+        closes it.
         """
-        return Opening(self._stream(statement, params, batch))
+        return Opening(self._stream(statement, params, batch, into, lax=lax))
 
     async def _stream(
-        self, statement: LiteralString | TextClause, params: Mapping[str, Any] | None, batch: int
-    ) -> AsyncStream:
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None,
+        batch: int,
+        into: type[Any] | None = None,
+        *,
+        lax: bool = False,
+    ) -> AsyncStream[Any]:
         batch_size(batch)
         link = self._link or await self._take_link()
         key = statement if isinstance(statement, str) else getattr(statement, "_key", None)
-        compiled = link.compiled.get(key) or link.statements.compile(statement)
+        if into is not None or lax:
+            key = mapped_key(key, into, lax=lax)
+        compiled = link.compiled.get(key) or link.statements.compile(statement, into, lax=lax)
         if params is not None and not is_mapping(params):
             raise ParameterError("stream() takes one mapping of parameters, not several")
         if self._strict:
@@ -239,7 +305,7 @@ class AsyncConnection(AsyncTransacting):
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor_async(link.dialect, link.raw, batch)
-        stream = AsyncStream(self, compiled, cursor, texts, batch)
+        stream: AsyncStream[Any] = AsyncStream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
         await stream._open(sql, values)
@@ -280,8 +346,8 @@ class AsyncConnection(AsyncTransacting):
         columns = None if rows is None or link is None else link.columns(link.own_cursor)
         if link is None or rows is None or columns is None:
             return Result(None, None, rowcount)
-        cls, decode = link.learn_shape(compiled, columns)
-        return Result(cls, rows if decode is None else decode(rows), rowcount)
+        cls, decode, view = link.learn_shape(compiled, columns)
+        return Result(cls, rows if decode is None else decode(rows), rowcount, None, view)
 
     def _bind_many(self, compiled: Compiled, chunk: Sequence[Any], first: int) -> list[Any]:
         bind = partial(self._bound, compiled) if compiled.lists else compiled.bind

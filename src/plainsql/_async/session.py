@@ -5,7 +5,7 @@ Floor 3, source of the sync twin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql._async.engine import AsyncEngine
 from plainsql._async.transaction import AsyncBlock
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from plainsql.statement import TextClause
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
+
+T = TypeVar("T")
 
 
 class AsyncSession:
@@ -46,18 +48,48 @@ class AsyncSession:
         self._connection = None
         self._block: AsyncSessionTransaction | None = None
 
+    @overload
     async def execute(
         self,
         statement: LiteralString | TextClause,
         params: Params = None,
         *,
+        into: type[T],
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[T]: ...
+
+    @overload
+    async def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: None = None,
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[Any]: ...
+
+    async def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: type[Any] | None = None,
+        lax: bool = False,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement; as `Connection.execute`."""
         connection = self._connection
         if connection is None:
             connection = await self._connect()
-        return await connection.execute(statement, params, execution_options=execution_options)
+        return await connection.execute(
+            statement,
+            params,
+            into=into,
+            lax=lax,
+            execution_options=execution_options,
+        )
 
     async def scalar(
         self,
@@ -85,21 +117,51 @@ class AsyncSession:
         connection = self._connection or await self._connect()
         return await connection.execute_script(script)
 
+    @overload
     def stream(
         self,
         statement: LiteralString | TextClause,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
-    ) -> Opening[AsyncStream]:
+        into: type[T],
+        lax: bool = False,
+    ) -> Opening[AsyncStream[T]]: ...
+
+    @overload
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: None = None,
+        lax: bool = False,
+    ) -> Opening[AsyncStream[Any]]: ...
+
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: type[Any] | None = None,
+        lax: bool = False,
+    ) -> Opening[AsyncStream[Any]]:
         """Run one query and return its rows as they come; as `Connection.stream`."""
-        return Opening(self._stream(statement, params, batch))
+        return Opening(self._stream(statement, params, batch, into, lax=lax))
 
     async def _stream(
-        self, statement: LiteralString | TextClause, params: Mapping[str, Any] | None, batch: int
-    ) -> AsyncStream:
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None,
+        batch: int,
+        into: type[Any] | None,
+        *,
+        lax: bool,
+    ) -> AsyncStream[Any]:
         connection = self._connection or await self._connect()
-        return await connection._stream(statement, params, batch)
+        return await connection._stream(statement, params, batch, into, lax=lax)
 
     # -- transactions --------------------------------------------------------------------------
 

@@ -6,10 +6,10 @@ fetched then.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from plainsql.errors import ArgumentError, ResultError, TransactionStateError
-from plainsql.result import Distinct, batch_size, only, only_or_none, pick
+from plainsql.errors import ArgumentError, MappingError, ResultError, TransactionStateError
+from plainsql.result import PLAIN, Distinct, batch_size, only, only_or_none, pick
 from plainsql.row import position
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from plainsql._async.connection import AsyncConnection
     from plainsql.codecs import Decoding
+    from plainsql.result import View
     from plainsql.row import Row
     from plainsql.statement import Compiled
 
@@ -31,7 +32,7 @@ class AsyncFetch(Generic[T]):
     if TYPE_CHECKING:
 
         @property
-        def _source(self) -> AsyncStream: ...
+        def _source(self) -> AsyncStream[Any]: ...
 
     _make: Callable[[Any], T]
     _unique: Distinct | None = None
@@ -98,14 +99,15 @@ class AsyncFetch(Generic[T]):
                 yield row
 
 
-class AsyncStream(AsyncFetch["Row"]):
+class AsyncStream(AsyncFetch[T]):
     """The rows of one query, as they come; made by `Connection.stream()`.
 
     A context manager.  Closed by its end, by `close()`, and by the end of the transaction; then
     fetching raises `ResultError`.
     """
 
-    _make: type[Row]
+    _row_class: type[Row]
+    _view: View = PLAIN
     _decode: Decoding | None = None
 
     def __init__(
@@ -129,47 +131,46 @@ class AsyncStream(AsyncFetch["Row"]):
         self._closed = False
 
     @property
-    def _source(self) -> AsyncStream:
+    def _source(self) -> AsyncStream[Any]:
         return self
 
     # -- what the caller sees ------------------------------------------------------------------
 
     def keys(self) -> tuple[str, ...]:
         """Return the names of the columns."""
-        return self._make._fields
+        return self._row_class._fields
 
     def scalars(self, index: int | str = 0) -> AsyncFetch[Any]:
         """Return the same stream as values of one column."""
-        at = position(self._make, index)
+        at = position(self._columns(), index)
         return _View(self, lambda row: row[at])
 
     def mappings(self) -> AsyncFetch[Any]:
         """Return the same stream as mappings from column name to value."""
-        make = self._make
+        make = self._columns()
         return _View(self, lambda row: make(row)._mapping)
 
     def columns(self, *keys: int | str) -> AsyncFetch[Any]:
         """Return the same stream with only these columns."""
-        make = pick(self._make, tuple(position(self._make, key) for key in keys))
-        return _View(self, make)
+        cls = self._columns()
+        return _View(self, pick(cls, tuple(position(cls, key) for key in keys)))
 
-    def tuples(self) -> AsyncStream:
-        """Return the same stream; for SQLAlchemy's vocabulary."""
-        return self
+    def tuples(self) -> AsyncStream[tuple[Any, ...]]:
+        """Return the same stream, its rows typed as plain tuples."""
+        self._view.require_rows()
+        return cast("AsyncStream[tuple[Any, ...]]", self)
 
     async def scalar(self) -> Any:
         """Return the first column of the next row or None, and close the stream."""
-        row = await self.first()
-        return None if row is None else row[0]
+        return await self.scalars().first()
 
     async def scalar_one(self) -> Any:
         """Return the first column of the only row."""
-        return (await self.one())[0]
+        return await self.scalars().one()
 
     async def scalar_one_or_none(self) -> Any:
         """Return the first column of the only row, or None."""
-        row = await self.one_or_none()
-        return None if row is None else row[0]
+        return await self.scalars().one_or_none()
 
     @property
     def closed(self) -> bool:
@@ -226,7 +227,17 @@ class AsyncStream(AsyncFetch["Row"]):
         if link is None or columns is None:
             await self.close()
             raise ArgumentError("stream() takes a query; this statement returns no rows")
-        self._make, self._decode = link.learn_shape(self._compiled, columns)
+        try:
+            self._row_class, self._decode, self._view = link.learn_shape(self._compiled, columns)
+        except MappingError:
+            await self.close()
+            raise
+        self._make = self._view.unit or self._row_class  # type: ignore[assignment] # T is Row
+
+    def _columns(self) -> type[Row]:
+        """Return the class of the rows, for another view on them."""
+        self._view.require_rows()
+        return self._row_class
 
     def _forget(self) -> None:
         """The transaction or the connection is gone, and the cursor with it."""
@@ -288,9 +299,9 @@ class AsyncStream(AsyncFetch["Row"]):
 class _View(AsyncFetch[Any]):
     """The same stream, each row made into something else."""
 
-    _source: AsyncStream
+    _source: AsyncStream[Any]
 
-    def __init__(self, source: AsyncStream, make: Callable[[Any], Any]) -> None:
+    def __init__(self, source: AsyncStream[Any], make: Callable[[Any], Any]) -> None:
         self._source = source
         self._make = make
         self._unique = source._unique

@@ -53,7 +53,7 @@ class AsyncTransacting:
         self._nesting = Nesting()
         self._ready = False
         self._closed = False
-        self._streams: list[AsyncStream] = []
+        self._streams: list[AsyncStream[Any]] = []
         self._blocks: list[AsyncTransaction] = []
 
     # -- before and after a statement ----------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._sync.stream import Stream
@@ -17,7 +17,7 @@ from plainsql._sync.transacting import Transacting
 from plainsql.concurrency import execute_many, stream_cursor
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
-from plainsql.statement import TextClause, is_mapping
+from plainsql.statement import TextClause, is_mapping, mapped_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
+
+T = TypeVar("T")
 
 #: Parameter sets of an iterator that are bound and sent at a time.
 CHUNK = 1000
@@ -48,11 +50,35 @@ class Connection(Transacting):
 
     # -- statements ----------------------------------------------------------------------------
 
+    @overload
     def execute(
         self,
         statement: LiteralString | TextClause,
         params: Params = None,
         *,
+        into: type[T],
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[T]: ...
+
+    @overload
+    def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: None = None,
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[Any]: ...
+
+    def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: type[Any] | None = None,
+        lax: bool = False,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement and return its rows, buffered: they outlive the connection.
@@ -60,8 +86,13 @@ class Connection(Transacting):
         `params` is a mapping, or an iterable of mappings for an executemany: a list or tuple is
         checked whole before anything is sent, another iterable is sent in chunks of 1000.
 
+        With `into` each row becomes an object of that class, its columns read as the types of the
+        fields of the same names.  Columns and fields must be the same: `lax` leaves out columns
+        without a field, and fields that have a default and no column.
+
         Raises `ParameterError` and `SQLTextError` before anything is sent, `DBAPIError` for what
-        the server or the driver says, `TransactionStateError` after a failed statement.
+        the server or the driver says, `TransactionStateError` after a failed statement, and
+        `MappingError`, once it was run, where rows and class do not fit.
         """
         if execution_options:
             _refuse_options(execution_options)
@@ -72,12 +103,14 @@ class Connection(Transacting):
             key = statement._key
         else:
             key = statement if statement.__class__ is str else None
+        if into is not None or lax:
+            key = mapped_key(key, into, lax=lax)
         try:
             compiled = link.compiled[key]
         except KeyError:
             compiled = None
         if compiled is None:
-            compiled = link.statements.compile(statement)
+            compiled = link.statements.compile(statement, into, lax=lax)
         if params is None:
             params = NOTHING
         elif params.__class__ is not dict and not is_mapping(params):
@@ -103,12 +136,12 @@ class Connection(Transacting):
             lastrowid = getattr(cursor, "lastrowid", None) or None
             result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
         else:
-            known, cls, decode = compiled.shape
+            known, cls, decode, view = compiled.shape
             if columns != known:
-                cls, decode = link.learn_shape(compiled, columns)
+                cls, decode, view = link.learn_shape(compiled, columns)
             if decode is not None:
                 rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
-            result = Result(cls, rows, cursor.rowcount)
+            result = Result(cls, rows, cursor.rowcount, None, view)
         if compiled.special:
             self._after_special(compiled, had_rows=columns is not None)
         return result
@@ -168,7 +201,7 @@ class Connection(Transacting):
         link = self._link or self._take_link()
         untouched = link.statements.untouched(statement, params)
         if not isinstance(params, list):
-            return self.execute(untouched)  # type: ignore[arg-type]
+            return self.execute(untouched)  # type: ignore[call-overload, no-any-return]
         self._make_ready(untouched)
         found, total = self._send_many(untouched, params, untouched.many)
         return self._result_of_many(untouched, found, total)
@@ -198,7 +231,7 @@ class Connection(Transacting):
             part = parts.popleft()
             number += 1
             try:
-                self.execute(statements.part(part))  # type: ignore[arg-type]
+                self.execute(statements.part(part))  # type: ignore[call-overload]
             except errors.Error as exc:
                 place = f"statement {number} of the script, line {part.line}"
                 exc.args = (f"{exc}\n[{place}]",)
@@ -211,26 +244,59 @@ class Connection(Transacting):
             raise unread
         return number
 
+    @overload
     def stream(
         self,
         statement: LiteralString | TextClause,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
-    ) -> Stream:
+        into: type[T],
+        lax: bool = False,
+    ) -> Stream[T]: ...
+
+    @overload
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: None = None,
+        lax: bool = False,
+    ) -> Stream[Any]: ...
+
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: type[Any] | None = None,
+        lax: bool = False,
+    ) -> Stream[Any]:
         """Run one query and return its rows as they come, `batch` at a time, in bounded memory.
 
-        The stream is a context manager; ending the transaction closes it.
+        `into` and `lax` as for `execute`.  The stream is a context manager; ending the transaction
+        closes it.
         """
-        return self._stream(statement, params, batch)
+        return self._stream(statement, params, batch, into, lax=lax)
 
     def _stream(
-        self, statement: LiteralString | TextClause, params: Mapping[str, Any] | None, batch: int
-    ) -> Stream:
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None,
+        batch: int,
+        into: type[Any] | None = None,
+        *,
+        lax: bool = False,
+    ) -> Stream[Any]:
         batch_size(batch)
         link = self._link or self._take_link()
         key = statement if isinstance(statement, str) else getattr(statement, "_key", None)
-        compiled = link.compiled.get(key) or link.statements.compile(statement)
+        if into is not None or lax:
+            key = mapped_key(key, into, lax=lax)
+        compiled = link.compiled.get(key) or link.statements.compile(statement, into, lax=lax)
         if params is not None and not is_mapping(params):
             raise ParameterError("stream() takes one mapping of parameters, not several")
         if self._strict:
@@ -240,7 +306,7 @@ class Connection(Transacting):
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor(link.dialect, link.raw, batch)
-        stream = Stream(self, compiled, cursor, texts, batch)
+        stream: Stream[Any] = Stream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
         stream._open(sql, values)
@@ -281,8 +347,8 @@ class Connection(Transacting):
         columns = None if rows is None or link is None else link.columns(link.own_cursor)
         if link is None or rows is None or columns is None:
             return Result(None, None, rowcount)
-        cls, decode = link.learn_shape(compiled, columns)
-        return Result(cls, rows if decode is None else decode(rows), rowcount)
+        cls, decode, view = link.learn_shape(compiled, columns)
+        return Result(cls, rows if decode is None else decode(rows), rowcount, None, view)
 
     def _bind_many(self, compiled: Compiled, chunk: Sequence[Any], first: int) -> list[Any]:
         bind = partial(self._bound, compiled) if compiled.lists else compiled.bind

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from plainsql.concurrency import hard_close, run_hook
 from plainsql.errors import ConnectError
+from plainsql.result import PLAIN, View
 from plainsql.row import row_class
 from plainsql.statement import StatementCache
 
@@ -76,18 +77,22 @@ class Link:
             self.dialect.learn_mode(self.own, rows[0])
         self.take_rules()
 
-    def learn_shape(self, compiled: Examined, columns: Any) -> tuple[type[Row], Decoding | None]:
-        """Keep with the statement, and return, the class of its rows and what reads them."""
+    def learn_shape(
+        self, compiled: Examined, columns: Any
+    ) -> tuple[type[Row], Decoding | None, View]:
+        """Keep with the statement, and return, its rows' class, what reads and what shows them."""
         dialect = self.dialect
         names = dialect.column_names(columns)
         cls = row_class(names)
-        codecs, codes = dialect.codecs, None
+        codecs, codes, mapper = dialect.codecs, None, compiled.mapper
         if codecs.by_column or compiled.columns:
             typed = dialect.typed_columns
             codes = dialect.column_codes(columns if typed is None else typed(self.own_cursor))
-        decode = codecs.decoding(names, codes, compiled.columns)
-        compiled.shape = columns, cls, decode
-        return cls, decode
+        fields = () if mapper is None else mapper.readings(names, codecs)
+        view = PLAIN if mapper is None else View(unit=mapper.unit(names), into=mapper.into)
+        decode = codecs.decoding(names, codes, compiled.columns, fields)
+        compiled.shape = columns, cls, decode, view
+        return cls, decode, view
 
     def is_idle(self) -> bool:
         """Tell whether no answer is outstanding, after an interrupt; only what is proved."""

@@ -6,7 +6,7 @@ Floor 3, the sync twin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql._sync.engine import Engine
 from plainsql._sync.transaction import Block
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from plainsql.statement import TextClause
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
+
+T = TypeVar("T")
 
 
 class Session:
@@ -46,18 +48,48 @@ class Session:
         self._connection = None
         self._block: SessionTransaction | None = None
 
+    @overload
     def execute(
         self,
         statement: LiteralString | TextClause,
         params: Params = None,
         *,
+        into: type[T],
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[T]: ...
+
+    @overload
+    def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: None = None,
+        lax: bool = False,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Result[Any]: ...
+
+    def execute(
+        self,
+        statement: LiteralString | TextClause,
+        params: Params = None,
+        *,
+        into: type[Any] | None = None,
+        lax: bool = False,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement; as `Connection.execute`."""
         connection = self._connection
         if connection is None:
             connection = self._connect()
-        return connection.execute(statement, params, execution_options=execution_options)
+        return connection.execute(
+            statement,
+            params,
+            into=into,
+            lax=lax,
+            execution_options=execution_options,
+        )
 
     def scalar(
         self,
@@ -85,21 +117,51 @@ class Session:
         connection = self._connection or self._connect()
         return connection.execute_script(script)
 
+    @overload
     def stream(
         self,
         statement: LiteralString | TextClause,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
-    ) -> Stream:
+        into: type[T],
+        lax: bool = False,
+    ) -> Stream[T]: ...
+
+    @overload
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: None = None,
+        lax: bool = False,
+    ) -> Stream[Any]: ...
+
+    def stream(
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None = None,
+        *,
+        batch: int = 1000,
+        into: type[Any] | None = None,
+        lax: bool = False,
+    ) -> Stream[Any]:
         """Run one query and return its rows as they come; as `Connection.stream`."""
-        return self._stream(statement, params, batch)
+        return self._stream(statement, params, batch, into, lax=lax)
 
     def _stream(
-        self, statement: LiteralString | TextClause, params: Mapping[str, Any] | None, batch: int
-    ) -> Stream:
+        self,
+        statement: LiteralString | TextClause,
+        params: Mapping[str, Any] | None,
+        batch: int,
+        into: type[Any] | None,
+        *,
+        lax: bool,
+    ) -> Stream[Any]:
         connection = self._connection or self._connect()
-        return connection._stream(statement, params, batch)
+        return connection._stream(statement, params, batch, into, lax=lax)
 
     # -- transactions --------------------------------------------------------------------------
 

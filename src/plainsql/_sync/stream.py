@@ -7,10 +7,10 @@ fetched then.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from plainsql.errors import ArgumentError, ResultError, TransactionStateError
-from plainsql.result import Distinct, batch_size, only, only_or_none, pick
+from plainsql.errors import ArgumentError, MappingError, ResultError, TransactionStateError
+from plainsql.result import PLAIN, Distinct, batch_size, only, only_or_none, pick
 from plainsql.row import position
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from plainsql._sync.connection import Connection
     from plainsql.codecs import Decoding
+    from plainsql.result import View
     from plainsql.row import Row
     from plainsql.statement import Compiled
 
@@ -32,7 +33,7 @@ class Fetch(Generic[T]):
     if TYPE_CHECKING:
 
         @property
-        def _source(self) -> Stream: ...
+        def _source(self) -> Stream[Any]: ...
 
     _make: Callable[[Any], T]
     _unique: Distinct | None = None
@@ -99,14 +100,15 @@ class Fetch(Generic[T]):
                 yield row
 
 
-class Stream(Fetch["Row"]):
+class Stream(Fetch[T]):
     """The rows of one query, as they come; made by `Connection.stream()`.
 
     A context manager.  Closed by its end, by `close()`, and by the end of the transaction; then
     fetching raises `ResultError`.
     """
 
-    _make: type[Row]
+    _row_class: type[Row]
+    _view: View = PLAIN
     _decode: Decoding | None = None
 
     def __init__(
@@ -130,47 +132,46 @@ class Stream(Fetch["Row"]):
         self._closed = False
 
     @property
-    def _source(self) -> Stream:
+    def _source(self) -> Stream[Any]:
         return self
 
     # -- what the caller sees ------------------------------------------------------------------
 
     def keys(self) -> tuple[str, ...]:
         """Return the names of the columns."""
-        return self._make._fields
+        return self._row_class._fields
 
     def scalars(self, index: int | str = 0) -> Fetch[Any]:
         """Return the same stream as values of one column."""
-        at = position(self._make, index)
+        at = position(self._columns(), index)
         return _View(self, lambda row: row[at])
 
     def mappings(self) -> Fetch[Any]:
         """Return the same stream as mappings from column name to value."""
-        make = self._make
+        make = self._columns()
         return _View(self, lambda row: make(row)._mapping)
 
     def columns(self, *keys: int | str) -> Fetch[Any]:
         """Return the same stream with only these columns."""
-        make = pick(self._make, tuple(position(self._make, key) for key in keys))
-        return _View(self, make)
+        cls = self._columns()
+        return _View(self, pick(cls, tuple(position(cls, key) for key in keys)))
 
-    def tuples(self) -> Stream:
-        """Return the same stream; for SQLAlchemy's vocabulary."""
-        return self
+    def tuples(self) -> Stream[tuple[Any, ...]]:
+        """Return the same stream, its rows typed as plain tuples."""
+        self._view.require_rows()
+        return cast("Stream[tuple[Any, ...]]", self)
 
     def scalar(self) -> Any:
         """Return the first column of the next row or None, and close the stream."""
-        row = self.first()
-        return None if row is None else row[0]
+        return self.scalars().first()
 
     def scalar_one(self) -> Any:
         """Return the first column of the only row."""
-        return (self.one())[0]
+        return self.scalars().one()
 
     def scalar_one_or_none(self) -> Any:
         """Return the first column of the only row, or None."""
-        row = self.one_or_none()
-        return None if row is None else row[0]
+        return self.scalars().one_or_none()
 
     @property
     def closed(self) -> bool:
@@ -227,7 +228,17 @@ class Stream(Fetch["Row"]):
         if link is None or columns is None:
             self.close()
             raise ArgumentError("stream() takes a query; this statement returns no rows")
-        self._make, self._decode = link.learn_shape(self._compiled, columns)
+        try:
+            self._row_class, self._decode, self._view = link.learn_shape(self._compiled, columns)
+        except MappingError:
+            self.close()
+            raise
+        self._make = self._view.unit or self._row_class  # type: ignore[assignment] # T is Row
+
+    def _columns(self) -> type[Row]:
+        """Return the class of the rows, for another view on them."""
+        self._view.require_rows()
+        return self._row_class
 
     def _forget(self) -> None:
         """The transaction or the connection is gone, and the cursor with it."""
@@ -289,9 +300,9 @@ class Stream(Fetch["Row"]):
 class _View(Fetch[Any]):
     """The same stream, each row made into something else."""
 
-    _source: Stream
+    _source: Stream[Any]
 
-    def __init__(self, source: Stream, make: Callable[[Any], Any]) -> None:
+    def __init__(self, source: Stream[Any], make: Callable[[Any], Any]) -> None:
         self._source = source
         self._make = make
         self._unique = source._unique

@@ -53,7 +53,7 @@ class Transacting:
         self._nesting = Nesting()
         self._ready = False
         self._closed = False
-        self._streams: list[Stream] = []
+        self._streams: list[Stream[Any]] = []
         self._blocks: list[Transaction] = []
 
     # -- before and after a statement ----------------------------------------------------------

@@ -8,6 +8,7 @@ with `table_name`, which name tables that are dropped after the test.
 from plainsql.testing._async.lists import *  # noqa: F403
 from plainsql.testing._async.many import *  # noqa: F403
 from plainsql.testing._async.mistakes import *  # noqa: F403
+from plainsql.testing._async.objects import *  # noqa: F403
 from plainsql.testing._async.pooling import *  # noqa: F403
 from plainsql.testing._async.scripts import *  # noqa: F403
 from plainsql.testing._async.statements import *  # noqa: F403

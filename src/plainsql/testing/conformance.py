@@ -8,6 +8,7 @@ options to an engine on the database under test; `engine`, made by it; and `tabl
 from plainsql.testing._sync.lists import *  # noqa: F403
 from plainsql.testing._sync.many import *  # noqa: F403
 from plainsql.testing._sync.mistakes import *  # noqa: F403
+from plainsql.testing._sync.objects import *  # noqa: F403
 from plainsql.testing._sync.pooling import *  # noqa: F403
 from plainsql.testing._sync.scripts import *  # noqa: F403
 from plainsql.testing._sync.statements import *  # noqa: F403

@@ -321,7 +321,7 @@ async def test_streaming_options_name_stream(engine_async: AsyncEngine, option: 
 async def test_execution_options_are_a_mapping(engine_async: AsyncEngine) -> None:
     async with engine_async.connect() as connection:
         with pytest.raises(errors.ArgumentError, match="must be a mapping, not 5"):
-            await connection.execute("SELECT 1", execution_options=5)  # type: ignore[arg-type]
+            await connection.execute("SELECT 1", execution_options=5)  # type: ignore[call-overload]
 
 
 async def test_compile_shows_what_is_sent(make_engine_async: Callable[..., Any]) -> None:

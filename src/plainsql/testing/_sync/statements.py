@@ -322,7 +322,7 @@ def test_streaming_options_name_stream(engine: Engine, option: str) -> None:
 def test_execution_options_are_a_mapping(engine: Engine) -> None:
     with engine.connect() as connection:
         with pytest.raises(errors.ArgumentError, match="must be a mapping, not 5"):
-            connection.execute("SELECT 1", execution_options=5)  # type: ignore[arg-type]
+            connection.execute("SELECT 1", execution_options=5)  # type: ignore[call-overload]
 
 
 def test_compile_shows_what_is_sent(make_engine: Callable[..., Any]) -> None:
