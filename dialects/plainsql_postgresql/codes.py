@@ -112,3 +112,6 @@ def _line(line: str) -> Told:
 
 # libpq's line of what was sent, with a caret below it.
 LINE = re.compile(r"\nLINE \d+: [^\n]*\n *\^")
+#: The parameter that the server names; its number stands in the message only, whatever language.
+INDETERMINATE_DATATYPE = "42P18"
+NUMBER = re.compile(r"\$(\d+)")

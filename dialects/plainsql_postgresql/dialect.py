@@ -230,6 +230,12 @@ class PostgreSQLDialect(Dialect):
         at = getattr(getattr(exc, "diag", None), "statement_position", None)
         return int(at) - 1 if at else None
 
+    def untyped(self, exc: BaseException) -> int | None:
+        if self.error_code(exc) != codes.INDETERMINATE_DATATYPE:
+            return None
+        number = codes.NUMBER.search(exc.diag.message_primary)  # type: ignore[attr-defined]
+        return int(number[1]) if number else None
+
     def seen(self, cursor: Any, values: Any) -> list[str]:
         """Psycopg numbers the values, and writes them into the text of a cursor of its client."""
         row = values[0] if isinstance(values, list) and values else values or ()

@@ -60,7 +60,7 @@ from plainsql.errors import (
 )
 from plainsql.result import MappingResult, Result, ScalarResult
 from plainsql.row import Row, RowMapping
-from plainsql.statement import BindParameter, Compiled, TextClause, bindparam, text
+from plainsql.statement import BindParameter, Compiled, TextClause, bindparam, text, unsafe_text
 from plainsql.url import URL, make_url
 
 __all__ = [
@@ -139,4 +139,5 @@ __all__ = [
     "make_url",
     "sessionmaker",
     "text",
+    "unsafe_text",
 ]

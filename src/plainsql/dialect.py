@@ -262,6 +262,10 @@ class Dialect:
         """
         return None
 
+    def untyped(self, exc: BaseException) -> int | None:
+        """Return the number, from 1, of the value whose type the server could not determine."""
+        return None
+
     def seen(self, cursor: Any, values: Any) -> list[str] | None:
         """Return what the server saw in place of each placeholder; None if nobody knows."""
         return [] if values is None else None

@@ -27,6 +27,7 @@ from plainsql.result import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import LiteralString
 
     from plainsql.codecs import Decoding
     from plainsql.lexing import LexicalRules, Parameter, Part
@@ -172,11 +173,37 @@ class TextClause:
         return f"text({self.text!r})"
 
 
-def text(sql: str) -> TextClause:
-    """Make a statement of SQL text; each `:name` outside literals and comments is a parameter."""
+def text(sql: LiteralString, /, **types: type | Zoned) -> TextClause:
+    """Make a statement of SQL text; each `:name` outside literals and comments is a parameter.
+
+    `types` are those of parameters, by name, as `bindparam(name, type_=…)` says them one by one.
+    For a text that is put together at run time there is `unsafe_text`.
+    """
     if not isinstance(sql, str):
         raise ArgumentError(f"text() takes a str, not {type(sql).__name__}")
-    return TextClause(sql)
+    if not types:
+        return TextClause(sql)
+    return TextClause(sql, {name: bindparam(name, type_=type_) for name, type_ in types.items()})
+
+
+def unsafe_text(sql: str, /, **types: type | Zoned) -> TextClause:
+    """Make a statement as `text()` does, of a text that is no literal of the program.
+
+    What comes from outside the program may be any SQL: values belong into parameters, names of
+    tables and columns into `quote()`.
+    """
+    return text(sql, **types)
+
+
+def text_of(statement: Any, what: str) -> str:
+    """Return the text of a statement that `what` does not look for parameters."""
+    if statement.__class__ is TextClause:
+        if statement._key is not statement.text:  # noqa: SLF001 - same file, same idea
+            raise ArgumentError(f"{what} has no parameters and columns to say more of")
+        return statement.text  # type: ignore[no-any-return]
+    if not isinstance(statement, str):
+        raise ArgumentError(f"{what} takes a str, not {type(statement).__name__}")
+    return statement
 
 
 class Examined:
@@ -228,6 +255,11 @@ class Examined:
             return only_place(place, self.statement)
         at = place if place >= 0 else len(sql.rstrip(ENDING)) + 1 + place
         return at if seen == [] and sql == self.statement and 0 <= at <= len(sql) else None
+
+    def cast(self, number: int) -> tuple[str, int, str] | None:
+        """Return name and place of the parameter of a value, and its line with a cast, if known."""
+        del number
+        return None
 
 
 class Untouched(Examined):
@@ -358,6 +390,19 @@ class Compiled(Examined):
             return None if seen is None else self._rendering.author_offset(place, sql, seen)
         skeleton = self._scan.skeleton()  # what stands in a literal is no word of the statement
         return only_place(place, skeleton if "'" not in place else self.statement)
+
+    def cast(self, number: int) -> tuple[str, int, str] | None:
+        """Return name and place of the parameter of the value `number`, from 1, and its line with
+        a cast of it; None where lists are spread.
+        """
+        if self.lists != self._arrays or not 0 < number <= len(self.names):
+            return None
+        name, sql = self.names[number - 1], self.statement
+        found = [p for p in self._scan.parameters if p.name == name]
+        place = found[0 if self.names is self._unique else self._places[:number].count(name) - 1]
+        start, end = sql.rfind("\n", 0, place.start) + 1, sql.find("\n", place.end)
+        after = sql[place.end : end if end >= 0 else len(sql)]
+        return name, place.start, f"{sql[start : place.start]}CAST(:{name} AS text){after}"
 
     def _plan_many(self) -> Many:
         masked = self._scan.skeleton()
@@ -692,8 +737,6 @@ class StatementCache:
 
     def untouched(self, sql: str, values: Any = None) -> Untouched:
         """Examine a statement that goes to the driver as it is."""
-        if not isinstance(sql, str):
-            raise ArgumentError(f"a statement must be a str, not {type(sql).__name__}")
         match = FIRST_WORD.match(sql)
         return Untouched(sql, match[1].upper() if match else "", self._dialect, values)
 

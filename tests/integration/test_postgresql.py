@@ -14,6 +14,7 @@ import pytest
 from plainsql import (
     DataError,
     ForeignKeyViolation,
+    ProgrammingError,
     TransactionAborted,
     TransactionStateError,
     bindparam,
@@ -405,3 +406,24 @@ def test_notifications_arrive_on_the_drivers_connection(engine: Engine) -> None:
         connection.execute("SELECT pg_notify('plainsql_test', :said)", {"said": "it's :said"})
         (notice,) = connection.connection.notifies(timeout=10, stop_after=1)
     assert notice.payload == "it's :said"
+
+
+def test_an_untypable_parameter_is_named_and_the_corrected_sql_shown(
+    connection: Connection,
+) -> None:
+    statement = "SELECT :a,\n  concat('x', :n, ':n')\nFROM pg_class WHERE relname IN :names"
+    for params in ({"a": 1, "n": None, "names": ["a", "b"]}, {"a": 1, "n": "s", "names": []}):
+        with pytest.raises(ProgrammingError) as caught:
+            connection.execute(statement, params)
+        assert caught.value.code == "42P18"
+        assert caught.value.position == statement.index(":n")
+        told = str(caught.value)
+        assert "parameter $2: say the type of :n, by text(…, n=str) or in the SQL:\n" in told
+        assert "\n  concat('x', CAST(:n AS text), ':n')\n" in told
+        connection.rollback()
+        typed = text(statement, n=str)
+        assert connection.execute(typed, params).all() == []
+        corrected: Any = statement.replace(":n,", "CAST(:n AS text),")
+        assert connection.execute(corrected, params).all() == []
+    with pytest.raises(ProgrammingError, match=r"say the type of :x, .*\nSELECT CAST\(:x AS text"):
+        connection.execute("SELECT :x IS NULL", [{"x": None}, {"x": None}])

@@ -16,7 +16,7 @@ from plainsql._async.transacting import AsyncTransacting
 from plainsql.concurrency import Opening, execute_many_async, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
-from plainsql.statement import TextClause, is_mapping, mapped_key
+from plainsql.statement import TextClause, is_mapping, mapped_key, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -186,36 +186,37 @@ class AsyncConnection(AsyncTransacting):
 
     async def exec_driver_sql(
         self,
-        statement: LiteralString,
+        statement: LiteralString | TextClause,
         params: Any = None,
         *,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Hand text and parameters to the driver as they are, in the driver's own paramstyle.
 
-        A list is an executemany.
+        A list is an executemany.  A text that is no literal goes in by `unsafe_text(…)`.
         """
         if execution_options:
             _refuse_options(execution_options)
         link = self._link or await self._take_link()
-        untouched = link.statements.untouched(statement, params)
+        sql = text_of(statement, "exec_driver_sql()")
+        untouched = link.statements.untouched(sql, params)
         if not isinstance(params, list):
             return await self.execute(untouched)  # type: ignore[call-overload, no-any-return]
         await self._make_ready(untouched)
         found, total = await self._send_many(untouched, params, untouched.many)
         return self._result_of_many(untouched, found, total)
 
-    async def execute_script(self, script: LiteralString) -> int:
+    async def execute_script(self, script: LiteralString | TextClause) -> int:
         """Run the statements of a script, one by one; return how many there were.
 
         Nothing in it is a parameter.  It is split as the server's lexer reads it, function bodies,
         triggers and `DELIMITER` included, and sent in the transaction that is begun, or begins one:
         a `DBAPIError` tells the statement's number and line, and what was run before it is undone
         by a rollback.  `SQLTextError`, and `TransactionStateError` for COMMIT and its like, before
-        anything is sent, unless the script itself changes how the server reads it.
+        anything is sent, unless the script itself changes how the server reads it.  The text of a
+        file goes in by `unsafe_text(…)`.
         """
-        if not isinstance(script, str):
-            raise ArgumentError(f"execute_script() takes a str, not {type(script).__name__}")
+        script = text_of(script, "execute_script()")
         link = self._link or await self._take_link()
         statements = link.statements
         parts, unread = statements.parts(script)

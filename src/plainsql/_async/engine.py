@@ -194,6 +194,14 @@ class AsyncEngine:
         """How this engine's values go to the driver and back; `codecs.register(…)` adds types."""
         return self._dialect.codecs
 
+    def quote(self, name: str) -> str:
+        """Return the name of a table or column as an identifier of this database's SQL.
+
+        ArgumentError where the server can not hold it: empty, with NUL, or too long.  A qualified
+        name is quoted part by part.
+        """
+        return self._dialect.quote(name)
+
     @property
     def pool(self) -> AsyncQueuePool:
         """The pool; `pool.status()` is a snapshot."""

@@ -112,7 +112,7 @@ class AsyncSession:
         result = await self.execute(statement, params, execution_options=execution_options)
         return result.scalars()
 
-    async def execute_script(self, script: LiteralString) -> int:
+    async def execute_script(self, script: LiteralString | TextClause) -> int:
         """Run the statements of a script, one by one; as `Connection.execute_script`."""
         connection = self._connection or await self._connect()
         return await connection.execute_script(script)

@@ -112,7 +112,7 @@ class Session:
         result = self.execute(statement, params, execution_options=execution_options)
         return result.scalars()
 
-    def execute_script(self, script: LiteralString) -> int:
+    def execute_script(self, script: LiteralString | TextClause) -> int:
         """Run the statements of a script, one by one; as `Connection.execute_script`."""
         connection = self._connection or self._connect()
         return connection.execute_script(script)

@@ -243,7 +243,12 @@ class Transacting:
         error.statement = compiled.statement
         if sql:
             error.position = self._position(error, exc, compiled, values, sql, cursor)
-        text = f"{error.args[0]}\n{_told(compiled.statement, error.position)}"
+        said = error.args[0]
+        number = self._engine.dialect.untyped(exc)
+        if number is not None and (cast := compiled.cast(number)) is not None:
+            name, error.position, line = cast
+            said = f"{said}: say the type of :{name}, by text(…, {name}=str) or in the SQL:\n{line}"
+        text = f"{said}\n{_told(compiled.statement, error.position)}"
         if self._engine._show_parameters and values is not None:
             text += f"\n[parameters: {values!r}]"
         error.args = (text,)

@@ -15,6 +15,7 @@ from plainsql import Json, Zoned, bindparam, errors, text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plainsql import TextClause
     from plainsql.aio import AsyncEngine
 
 
@@ -57,8 +58,15 @@ async def test_a_column_that_can_not_be_read_so_is_a_mapping_error(
         assert await connection.scalar("SELECT 1") == 1
 
 
-async def test_a_typed_parameter_may_be_null_and_nothing_else(engine_async: AsyncEngine) -> None:
-    statement = text("SELECT 1 WHERE :x IS NULL").bindparams(bindparam("x", type_=str))
+SOUGHT = "SELECT 1 WHERE :x IS NULL"
+
+
+@pytest.mark.parametrize(
+    "statement", [text(SOUGHT, x=str), text(SOUGHT).bindparams(bindparam("x", type_=str))]
+)
+async def test_a_typed_parameter_may_be_null_and_nothing_else(
+    engine_async: AsyncEngine, statement: TextClause
+) -> None:
     async with engine_async.connect() as connection:
         assert await connection.scalar(statement, {"x": "a"}) is None
         assert await connection.scalar(statement, {"x": None}) == 1

@@ -16,6 +16,7 @@ from plainsql import Json, Zoned, bindparam, errors, text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plainsql import TextClause
     from plainsql import Engine
 
 
@@ -58,8 +59,15 @@ def test_a_column_that_can_not_be_read_so_is_a_mapping_error(
         assert connection.scalar("SELECT 1") == 1
 
 
-def test_a_typed_parameter_may_be_null_and_nothing_else(engine: Engine) -> None:
-    statement = text("SELECT 1 WHERE :x IS NULL").bindparams(bindparam("x", type_=str))
+SOUGHT = "SELECT 1 WHERE :x IS NULL"
+
+
+@pytest.mark.parametrize(
+    "statement", [text(SOUGHT, x=str), text(SOUGHT).bindparams(bindparam("x", type_=str))]
+)
+def test_a_typed_parameter_may_be_null_and_nothing_else(
+    engine: Engine, statement: TextClause
+) -> None:
     with engine.connect() as connection:
         assert connection.scalar(statement, {"x": "a"}) is None
         assert connection.scalar(statement, {"x": None}) == 1
