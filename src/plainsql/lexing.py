@@ -15,7 +15,7 @@ from plainsql.errors import SQLTextError
 from plainsql.splitting import DELIMITER, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     Handler = Callable[["_Scanner", re.Match[str]], int]
 
@@ -321,13 +321,14 @@ def scan_script(
     return parts, error
 
 
-def scan(sql: str, rules: LexicalRules) -> Scan:
+def scan(sql: str, rules: LexicalRules, places: Collection[int] | None = None) -> Scan:
     """Find the parameters of `sql`, in one pass and in time linear to its length.
 
+    With `places`, parameters stand at these offsets and nowhere else: other colons mean nothing.
     SQLTextError, with line, column and a caret, for what is never closed, for psql's variables,
     for `:names` beside the server's own placeholders, for NUL and lone surrogates.
     """
-    return _Scanner(sql, _lexicon(rules)).run()
+    return _Scanner(sql, _lexicon(rules), places).run()
 
 
 class _Scanner:
@@ -349,14 +350,16 @@ class _Scanner:
         "_native_at",
         "_opaque",
         "_parameters",
+        "_places",
         "_search",
         "_semicolons",
         "_sql",
         "_verb",
     )
 
-    def __init__(self, sql: str, lexicon: _Lexicon) -> None:
+    def __init__(self, sql: str, lexicon: _Lexicon, places: Collection[int] | None = None) -> None:
         self._sql = sql
+        self._places = None if places is None else frozenset(places)
         self._lexicon = lexicon
         self._search = lexicon.outside.search
         self._parameters: list[Parameter] = []
@@ -395,6 +398,8 @@ class _Scanner:
     def _finish(self) -> Scan:
         if self._parameters and self._native_at >= 0:
             raise self._mixed()
+        if self._places:
+            self._require_all_places(self._places)
         statements, second = self._count_statements()
         return Scan(
             sql=self._sql,
@@ -411,6 +416,8 @@ class _Scanner:
 
     def parameter(self, match: re.Match[str]) -> int:
         start, end = match.span()
+        if self._places is not None and start not in self._places:
+            return self._no_colon(match)
         name = self._sql[start + 1 : end]
         if not name.isidentifier():
             name = _longest_identifier(name)
@@ -421,17 +428,28 @@ class _Scanner:
         self._floor = end
         return end
 
+    def _no_colon(self, match: re.Match[str]) -> int:
+        """Go on behind the first character: here the rest is no token."""
+        self._floor = match.start() + 1
+        return self._floor
+
     def hint(self, match: re.Match[str]) -> int:
+        if self._places is not None:
+            return self._no_colon(match)
         self._hints.append(match.start())
         self._floor = match.end()
         return self._floor
 
     def escape(self, match: re.Match[str]) -> int:
+        if self._places is not None:
+            return self._no_colon(match)
         self._escapes.append(match.start())
         self._floor = match.end()
         return self._floor
 
     def psql(self, match: re.Match[str]) -> int:
+        if self._places is not None:
+            return self._no_colon(match)
         raise SQLTextError(
             f"{match.group()}..{match.group()[1]} is a variable of psql, which no server knows:"
             " write :name and give its value as a parameter",
@@ -643,6 +661,16 @@ class _Scanner:
             sql=self._sql,
             offset=start,
         )
+
+    def _require_all_places(self, places: frozenset[int]) -> None:
+        hidden = places.difference([parameter.start for parameter in self._parameters])
+        if hidden:
+            raise SQLTextError(
+                "a value can not stand within a literal, a quoted name or a comment:"
+                " close it before, or put the whole literal together in the value",
+                sql=self._sql,
+                offset=min(hidden),
+            )
 
     def _mixed(self) -> SQLTextError:
         name = self._parameters[0].name

@@ -24,10 +24,11 @@ from plainsql.options import require_flags
 from plainsql.registry import dialect_class
 from plainsql.rendering import ENDING, Rendering, only_place
 from plainsql.result import PLAIN
+from plainsql.templates import Template, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import LiteralString
+    from typing import LiteralString, TypeAlias
 
     from plainsql.codecs import Decoding
     from plainsql.lexing import LexicalRules, Parameter, Part
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from plainsql.rendering import Shape
     from plainsql.result import View
     from plainsql.row import Row
+
+    #: What can be executed; a template string is one from Python 3.14 on.
+    Statement: TypeAlias = "LiteralString | TextClause | Template"
 
 CACHE_ENTRIES: Final = 512
 CACHE_CHARACTERS: Final = 8 << 20
@@ -108,7 +112,7 @@ def bindparam(
 class TextClause:
     """A statement as its author wrote it, with `:name` parameters; made by `text()`."""
 
-    __slots__ = ("_binds", "_columns", "_key", "text")
+    __slots__ = ("_binds", "_columns", "_key", "_places", "text")
 
     text: str
 
@@ -117,12 +121,16 @@ class TextClause:
         text: str,
         binds: dict[str, BindParameter] | None = None,
         columns: dict[str, Any] | None = None,
+        places: tuple[int, ...] | None = None,
     ) -> None:
         self.text = text
         self._binds = binds or {}
         self._columns = columns or {}
+        self._places = places  # where its parameters stand; None: where the lexer finds them
         # What the cache looks up: the text itself, or this object where more was said.
         self._key: Any = self if binds or columns else text
+        if places is not None:
+            self._key = (text, places)
 
     def bindparams(self, *binds: BindParameter, **values: Any) -> TextClause:
         """Return a copy with more known of its parameters: objects, or names with values."""
@@ -324,7 +332,7 @@ class Compiled(Examined):
         rules: LexicalRules,
         mapper: Mapper | None = None,
     ) -> None:
-        found = scan(clause.text, rules)
+        found = scan(clause.text, rules, clause._places)  # noqa: SLF001 - same file, same idea
         if not found.statements:
             raise SQLTextError("the text holds no statement", sql=clause.text)
         if found.statements > 1:
@@ -725,6 +733,13 @@ class StatementCache:
             entries[key] = compiled
             self._characters += size
         return compiled
+
+    def of_template(self, template: Template, params: Any) -> tuple[TextClause, dict[str, Any]]:
+        """Return a template as a statement and its parameters."""
+        if params is not None:
+            raise ArgumentError("a template string brings its parameters: give it no others")
+        text, places, values = flatten(template, self._dialect.quote)
+        return TextClause(text, places=places), values
 
     def parts(self, script: str, delimiter: str = ";") -> tuple[deque[Part], SQLTextError | None]:
         """Split a script as this connection's server would; as `scan_script`."""

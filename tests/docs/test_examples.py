@@ -6,6 +6,7 @@ import doctest
 import gc
 import importlib
 import pkgutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Fences that are not run: commands, output, and files of other kinds.
 NOT_PYTHON = {"shell", "text", "toml", "sql"}
+#: Pages on what only a newer Python has.
+NEEDS = {"template-strings.md": (3, 14)}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,8 @@ NOT_PYTHON = {"shell", "text", "toml", "sql"}
 def test_every_example_of_a_page_runs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if sys.version_info < (version := NEEDS.get(path.name, (3,))):
+        pytest.skip(f"needs Python {version}")
     monkeypatch.chdir(tmp_path)
     count = examples.run(path)
     gc.collect()  # a connection that an example forgot warns now

@@ -25,7 +25,7 @@ FLOORS = [
     {"errors", "url"},
     {"driver", "lexing", "splitting", "codecs", "bridge", "dialect", "registry"},
     {
-        *("rendering", "statement", "row", "result", "mapping"),
+        *("templates", "rendering", "statement", "row", "result", "mapping"),
         *("nesting", "ledger", "options", "echo"),
     },
     {"concurrency", "_async", "_sync"},

@@ -699,3 +699,25 @@ def test_a_parameter_tells_its_spans_only_if_it_follows_in() -> None:
     assert (parameter.in_list, parameter.parenthesized) == (False, False)
     spans = (parameter.in_start, parameter.in_end, parameter.not_start, parameter.not_end)
     assert spans == (-1, -1, -1, -1)
+
+
+@pytest.mark.parametrize("rules", [SQLITE, POSTGRESQL, MYSQL, MARIADB])
+def test_with_places_no_other_colon_means_anything(rules: LexicalRules) -> None:
+    sql = r"SELECT ':a', :b, x:c, d::e, \:f, 'x' /* :g */, y[1:2], :h FROM t WHERE x IN :h"
+    places = (sql.index(":h"), sql.rindex(":h"))
+    found = scan(sql, rules, places)
+    assert [(p.name, p.start, p.in_list) for p in found.parameters] == [
+        ("h", places[0], False),
+        ("h", places[1], True),
+    ]
+    assert (found.escapes, found.hints) == ((), ())
+    assert scan(sql, rules, ()).parameters == ()
+    for hidden in (":a", ":g"):
+        with pytest.raises(SQLTextError, match="within a literal") as caught:
+            scan(sql, rules, (*places, sql.index(hidden)))
+        assert caught.value.offset == sql.index(hidden)
+
+
+def test_with_places_a_variable_of_psql_is_a_colon_and_a_literal() -> None:
+    sql = "SELECT :'v :a', :b"
+    assert [p.name for p in scan(sql, POSTGRESQL, (sql.index(":b"),)).parameters] == ["b"]

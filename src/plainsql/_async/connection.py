@@ -17,6 +17,7 @@ from plainsql.concurrency import Opening, execute_many_async, stream_cursor_asyn
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import TextClause, is_mapping, mapped_key, text_of
+from plainsql.templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from plainsql._async.engine import AsyncEngine
     from plainsql._async.link import AsyncLink
     from plainsql.driver import Many
-    from plainsql.statement import Compiled, Examined
+    from plainsql.statement import Compiled, Examined, Statement
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 
@@ -52,7 +53,7 @@ class AsyncConnection(AsyncTransacting):
     @overload
     async def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: type[T],
@@ -63,7 +64,7 @@ class AsyncConnection(AsyncTransacting):
     @overload
     async def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: None = None,
@@ -73,7 +74,7 @@ class AsyncConnection(AsyncTransacting):
 
     async def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: type[Any] | None = None,
@@ -109,6 +110,9 @@ class AsyncConnection(AsyncTransacting):
         except KeyError:
             compiled = None
         if compiled is None:
+            if isinstance(statement, Template):
+                statement, params = link.statements.of_template(statement, params)
+                return await self.execute(statement, params, into=into, lax=lax)
             compiled = link.statements.compile(statement, into, lax=lax)
         if params is None:
             params = NOTHING
@@ -165,7 +169,7 @@ class AsyncConnection(AsyncTransacting):
 
     async def scalar(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         execution_options: Mapping[str, Any] | None = None,
@@ -175,7 +179,7 @@ class AsyncConnection(AsyncTransacting):
 
     async def scalars(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         execution_options: Mapping[str, Any] | None = None,
@@ -247,7 +251,7 @@ class AsyncConnection(AsyncTransacting):
     @overload
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -258,7 +262,7 @@ class AsyncConnection(AsyncTransacting):
     @overload
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -268,7 +272,7 @@ class AsyncConnection(AsyncTransacting):
 
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -284,7 +288,7 @@ class AsyncConnection(AsyncTransacting):
 
     async def _stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None,
         batch: int,
         into: type[Any] | None = None,
@@ -293,6 +297,8 @@ class AsyncConnection(AsyncTransacting):
     ) -> AsyncStream[Any]:
         batch_size(batch)
         link = self._link or await self._take_link()
+        if isinstance(statement, Template):
+            statement, params = link.statements.of_template(statement, params)
         key = statement if isinstance(statement, str) else getattr(statement, "_key", None)
         if into is not None or lax:
             key = mapped_key(key, into, lax=lax)

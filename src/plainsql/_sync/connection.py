@@ -18,6 +18,7 @@ from plainsql.concurrency import execute_many, stream_cursor
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import TextClause, is_mapping, mapped_key, text_of
+from plainsql.templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from plainsql._sync.engine import Engine
     from plainsql._sync.link import Link
     from plainsql.driver import Many
-    from plainsql.statement import Compiled, Examined
+    from plainsql.statement import Compiled, Examined, Statement
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 
@@ -53,7 +54,7 @@ class Connection(Transacting):
     @overload
     def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: type[T],
@@ -64,7 +65,7 @@ class Connection(Transacting):
     @overload
     def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: None = None,
@@ -74,7 +75,7 @@ class Connection(Transacting):
 
     def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: type[Any] | None = None,
@@ -110,6 +111,9 @@ class Connection(Transacting):
         except KeyError:
             compiled = None
         if compiled is None:
+            if isinstance(statement, Template):
+                statement, params = link.statements.of_template(statement, params)
+                return self.execute(statement, params, into=into, lax=lax)
             compiled = link.statements.compile(statement, into, lax=lax)
         if params is None:
             params = NOTHING
@@ -166,7 +170,7 @@ class Connection(Transacting):
 
     def scalar(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         execution_options: Mapping[str, Any] | None = None,
@@ -176,7 +180,7 @@ class Connection(Transacting):
 
     def scalars(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         execution_options: Mapping[str, Any] | None = None,
@@ -248,7 +252,7 @@ class Connection(Transacting):
     @overload
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -259,7 +263,7 @@ class Connection(Transacting):
     @overload
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -269,7 +273,7 @@ class Connection(Transacting):
 
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -285,7 +289,7 @@ class Connection(Transacting):
 
     def _stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None,
         batch: int,
         into: type[Any] | None = None,
@@ -294,6 +298,8 @@ class Connection(Transacting):
     ) -> Stream[Any]:
         batch_size(batch)
         link = self._link or self._take_link()
+        if isinstance(statement, Template):
+            statement, params = link.statements.of_template(statement, params)
         key = statement if isinstance(statement, str) else getattr(statement, "_key", None)
         if into is not None or lax:
             key = mapped_key(key, into, lax=lax)

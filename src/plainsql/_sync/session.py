@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from plainsql._sync.stream import Stream
     from plainsql._sync.transaction import Transaction
     from plainsql.result import Result
-    from plainsql.statement import TextClause
+    from plainsql.statement import Statement, TextClause
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 
@@ -51,7 +51,7 @@ class Session:
     @overload
     def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: type[T],
@@ -62,7 +62,7 @@ class Session:
     @overload
     def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: None = None,
@@ -72,7 +72,7 @@ class Session:
 
     def execute(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         into: type[Any] | None = None,
@@ -93,7 +93,7 @@ class Session:
 
     def scalar(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         execution_options: Mapping[str, Any] | None = None,
@@ -103,7 +103,7 @@ class Session:
 
     def scalars(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Params = None,
         *,
         execution_options: Mapping[str, Any] | None = None,
@@ -120,7 +120,7 @@ class Session:
     @overload
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -131,7 +131,7 @@ class Session:
     @overload
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -141,7 +141,7 @@ class Session:
 
     def stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None = None,
         *,
         batch: int = 1000,
@@ -153,7 +153,7 @@ class Session:
 
     def _stream(
         self,
-        statement: LiteralString | TextClause,
+        statement: Statement,
         params: Mapping[str, Any] | None,
         batch: int,
         into: type[Any] | None,

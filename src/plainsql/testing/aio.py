@@ -13,4 +13,5 @@ from plainsql.testing._async.pooling import *  # noqa: F403
 from plainsql.testing._async.scripts import *  # noqa: F403
 from plainsql.testing._async.statements import *  # noqa: F403
 from plainsql.testing._async.transactions import *  # noqa: F403
+from plainsql.testing._async.tstrings import *  # noqa: F403
 from plainsql.testing._async.values import *  # noqa: F403

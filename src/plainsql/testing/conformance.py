@@ -13,4 +13,5 @@ from plainsql.testing._sync.pooling import *  # noqa: F403
 from plainsql.testing._sync.scripts import *  # noqa: F403
 from plainsql.testing._sync.statements import *  # noqa: F403
 from plainsql.testing._sync.transactions import *  # noqa: F403
+from plainsql.testing._sync.tstrings import *  # noqa: F403
 from plainsql.testing._sync.values import *  # noqa: F403
