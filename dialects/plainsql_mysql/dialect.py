@@ -85,6 +85,10 @@ def rules_of(rules: LexicalRules, mode: str, version: str = "") -> LexicalRules:
     return rules
 
 
+#: No name of a table or column may end in one.
+BLANKS = " \t\n\v\f\r"
+
+
 class MySQLDialect(Dialect):
     """`mysql://user:password@host:port/database`; a Unix socket by `?unix_socket=/path`."""
 
@@ -326,7 +330,7 @@ class MySQLDialect(Dialect):
 
     def quote(self, identifier: str) -> str:
         quoted = super().quote(identifier)
-        if identifier.endswith(" ") or any(ord(c) > 0xFFFF for c in identifier):
+        if identifier[-1] in BLANKS or any(ord(c) > 0xFFFF for c in identifier):
             raise ArgumentError(
                 f"{self.name} can not hold the identifier {identifier!r}: "
                 "it ends in a blank, or has a character beyond U+FFFF"

@@ -93,6 +93,12 @@ def _list(value: list[Any]) -> list[Any]:
     return [_item(item) for item in value]
 
 
+def _tuple(value: tuple[Any, ...]) -> Any:
+    """Refuse it: psycopg would send a row, which comes back as text."""
+    del value
+    raise ValueError("is a tuple, which is no value: give a list for an array, or :a, :b for a row")
+
+
 def _item(value: Any) -> Any:
     if isinstance(value, list):
         return _list(value)
@@ -116,6 +122,7 @@ PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     Decimal: None,
     UUID: None,
     list: _list,
+    tuple: _tuple,
     Array: None,
     Text: None,
     Null: None,

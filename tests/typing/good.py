@@ -1,7 +1,7 @@
 # pyright: strict
 """What type checkers must accept, and the types that they must see; never run.
 
-pyright in strict mode and mypy read it: `tests/unit/test_static_guard.py`, `make check`.
+pyright in strict mode reads it for `tests/unit/test_static_guard.py`, mypy for `make check`.
 """
 
 from __future__ import annotations

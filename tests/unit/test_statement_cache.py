@@ -13,6 +13,7 @@ from plainsql.statement import (
     CACHED_TEXT,
     StatementCache,
     bindparam,
+    text_of,
 )
 from plainsql_sqlite.dialect import SQLiteDialect
 
@@ -85,8 +86,11 @@ def test_a_text_compiled_twice_at_once_is_counted_once() -> None:
 def test_a_statement_is_text_or_a_clause(wrong: Any) -> None:
     with pytest.raises(errors.ArgumentError, match=f"str or text.*not {type(wrong).__name__}$"):
         cache().compile(wrong)
-    with pytest.raises(errors.ArgumentError, match=f"must be a str, not {type(wrong).__name__}$"):
-        cache().untouched(wrong)
+    with pytest.raises(errors.ArgumentError, match=f"sent takes a str, not {type(wrong).__name__}"):
+        text_of(wrong, "sent")
+    with pytest.raises(errors.ArgumentError, match="has no parameters and columns to say more of"):
+        text_of(text("SELECT :x", x=int), "script")
+    assert text_of(text("SELECT :x"), "script") == "SELECT :x"
 
 
 @pytest.mark.parametrize(
