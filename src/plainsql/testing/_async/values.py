@@ -129,7 +129,7 @@ async def test_a_registered_way_wins_over_the_dialects(engine_async: AsyncEngine
 async def test_a_codec_that_fails_names_the_parameter(engine_async: AsyncEngine) -> None:
     engine_async.codecs.register(Money, lambda money: money.cents // 0)
     async with engine_async.connect() as connection:
-        with pytest.raises(errors.ParameterError, match="parameter 'x': .*division"):
+        with pytest.raises(errors.ParameterError, match=r"parameter 'x': .*division"):
             await connection.execute("SELECT :x", {"x": Money(1)})
 
 

@@ -130,7 +130,7 @@ def test_a_registered_way_wins_over_the_dialects(engine: Engine) -> None:
 def test_a_codec_that_fails_names_the_parameter(engine: Engine) -> None:
     engine.codecs.register(Money, lambda money: money.cents // 0)
     with engine.connect() as connection:
-        with pytest.raises(errors.ParameterError, match="parameter 'x': .*division"):
+        with pytest.raises(errors.ParameterError, match=r"parameter 'x': .*division"):
             connection.execute("SELECT :x", {"x": Money(1)})
 
 
