@@ -376,7 +376,7 @@ class Compiled(Examined):
         self.sql = self._rendering.sql({})
         self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
         self._checked = bool(self.binds or self._bare)
-        plainly = not (self._checked or self._named or self.lists or self._integers)
+        plainly = not (self._checked or self._named or self.lists)
         self._single = self.names[0] if plainly and len(self.names) == 1 else None
 
     def __str__(self) -> str:
@@ -437,7 +437,8 @@ class Compiled(Examined):
         try:
             if self._single is not None:  # as below, for the most frequent kind of statement
                 value = params[self._single]
-                if value.__class__ in self._plain:
+                cls = value.__class__
+                if cls in self._plain and (cls is not int or LEAST <= value <= GREATEST):
                     return (value,)
             if self._checked:
                 params = self._complete(params)
@@ -467,16 +468,17 @@ class Compiled(Examined):
         """
         if self._checked:
             params = self._complete(params)
-        missing = [name for name in self._unique if name not in params]
-        if missing:
-            raise self._missing(params)
+        for name in self._unique:
+            if name not in params:
+                raise self._missing(params)
         lists = {name: self._members(name, params[name]) for name in self.lists}
         shapes = {name: _shape(name, members) for name, members in lists.items()}
         for name in self._arrays:
             if not shapes[name][1]:
                 params = {**params, name: self._dialect.array(lists.pop(name))}
                 del shapes[name]
-        shapes = self._padded(lists, shapes, limit or self._dialect.max_parameters)
+        if shapes:
+            shapes = self._padded(lists, shapes, limit or self._dialect.max_parameters)
         return self._rendering.sql(shapes), self._flatten(params, lists, shapes)
 
     def refuse_surplus(self, params: Mapping[str, Any]) -> None:
