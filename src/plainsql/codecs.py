@@ -87,6 +87,7 @@ class Codecs:
         self._dialect = dialect
         self._encoders: dict[Any, Encoder | None] = dict(dialect.parameter_codecs)
         self._typed: Mapping[Any, Encoder | None] = dialect.typed_codecs
+        self._ours: dict[type, Encoder] = {}  # what the dialect's functions were found for
         self._decoders: dict[Any, Encoder] = {}
         self.by_column: dict[Any, Encoder] = dict(dialect.column_codecs)
         self.plain = {type_ for type_, encode in self._encoders.items() if encode is None}
@@ -127,6 +128,7 @@ class Codecs:
             self.by_column[column_type] = from_db  # type: ignore[assignment]
         if to_db is not None:
             self._encoders[type_] = to_db
+            self._ours.clear()
             self.plain.discard(type_)
         if from_db is not None:
             self._decoders[type_] = from_db
@@ -148,8 +150,13 @@ class Codecs:
 
     def adapt(self, name: str, value: Any) -> Any:
         """Return what the driver takes for `value`; ParameterError where nothing does it right."""
+        encode = self._ours.get(value.__class__)
+        if encode is not None:
+            return self._call(name, encode, value)
         base, encode = _find(self._encoders, type(value))
         if base is not None:
+            if encode is not None and base is not Json and self._is_ours(encode):
+                self._ours[type(value)] = encode
             return self._encoded(name, value, base, encode)
         if self._dialect.passes_unknown_types and not isinstance(value, dict):
             return value

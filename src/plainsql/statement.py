@@ -530,8 +530,15 @@ class Compiled(Examined):
         return self._codecs.adapt_typed(name, type_, value)
 
     def _adapted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        pairs = zip(self.names, values, strict=True)
-        return tuple([self._adapted_value(name, value) for name, value in pairs])
+        plain, adapt = self._plain, self._adapted_value
+        return tuple(
+            [
+                value
+                if value.__class__ in plain and value.__class__ is not int
+                else adapt(name, value)
+                for name, value in zip(self.names, values, strict=True)
+            ]
+        )
 
     def _adapted_value(self, name: str, value: Any) -> Any:
         if value.__class__ not in self._plain:
