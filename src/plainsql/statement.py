@@ -61,6 +61,8 @@ INSERTING_VERBS = frozenset(("INSERT", "REPLACE"))
 GROUPING = re.compile(r"[()]|\bVALUES?\s*\(|\b(?:SELECT|SET|ON|WITH|TABLE)\b", re.IGNORECASE)
 #: Integers of 64 bits; the dialect says which of the others it takes.
 LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
+#: Most integers: two comparisons of one digit each.
+SMALL = 1 << 30
 CONTROL_VERBS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
 
 
@@ -314,6 +316,7 @@ class Compiled(Examined):
         "_paddable",
         "_places",
         "_plain",
+        "_ranged",
         "_rendering",
         "_scan",
         "_single",
@@ -350,6 +353,7 @@ class Compiled(Examined):
         self._codecs = dialect.codecs
         self._plain = self._codecs.plain
         self._integers = dialect.integers
+        self._ranged = self._integers is not None and int in self._plain
         self.columns = clause._columns  # noqa: SLF001 - same file, same idea
         self.mapper = mapper
         self.lists = tuple(
@@ -376,7 +380,7 @@ class Compiled(Examined):
         self.sql = self._rendering.sql({})
         self._bare = tuple({p.name for p in found.parameters if p.parenthesized})
         self._checked = bool(self.binds or self._bare)
-        plainly = not (self._checked or self._named or self.lists)
+        plainly = int in self._plain and not (self._checked or self._named or self.lists)
         self._single = self.names[0] if plainly and len(self.names) == 1 else None
 
     def __str__(self) -> str:
@@ -438,7 +442,10 @@ class Compiled(Examined):
             if self._single is not None:  # as below, for the most frequent kind of statement
                 value = params[self._single]
                 cls = value.__class__
-                if cls in self._plain and (cls is not int or LEAST <= value <= GREATEST):
+                if cls is int:
+                    if 0 <= value < SMALL or LEAST <= value <= GREATEST:
+                        return (value,)
+                elif cls in self._plain:
                     return (value,)
             if self._checked:
                 params = self._complete(params)
@@ -446,7 +453,7 @@ class Compiled(Examined):
         except KeyError:
             raise self._missing(params) from None
         plain = self._plain
-        if self._integers is None:
+        if not self._ranged:
             for value in values:
                 if value.__class__ not in plain:
                     values = self._adapted(values)
@@ -454,9 +461,13 @@ class Compiled(Examined):
         else:
             for value in values:
                 cls = value.__class__
-                if cls not in plain or (cls is int and not LEAST <= value <= GREATEST):
-                    values = self._adapted(values)
-                    break
+                if cls is int:
+                    if 0 <= value < SMALL or LEAST <= value <= GREATEST:
+                        continue
+                elif cls in plain:
+                    continue
+                values = self._adapted(values)
+                break
         if self._named:
             return dict(zip(self.names, values, strict=True))
         return values or None

@@ -124,6 +124,10 @@ async def test_a_registered_way_wins_over_the_dialects(engine_async: AsyncEngine
     async with engine_async.connect() as connection:
         value = timedelta(days=1000, seconds=0.5)
         assert await connection.scalar(statement, {"x": value}) == value
+        assert await connection.scalar("SELECT :x", {"x": 7}) == 7
+        engine_async.codecs.register(int, str)
+        assert await connection.scalar("SELECT :x", {"x": 7}) == "7"
+        assert await connection.scalar("SELECT 1 WHERE :x = :y", {"x": 7, "y": "7"}) == 1
 
 
 async def test_a_codec_that_fails_names_the_parameter(engine_async: AsyncEngine) -> None:

@@ -125,6 +125,10 @@ def test_a_registered_way_wins_over_the_dialects(engine: Engine) -> None:
     with engine.connect() as connection:
         value = timedelta(days=1000, seconds=0.5)
         assert connection.scalar(statement, {"x": value}) == value
+        assert connection.scalar("SELECT :x", {"x": 7}) == 7
+        engine.codecs.register(int, str)
+        assert connection.scalar("SELECT :x", {"x": 7}) == "7"
+        assert connection.scalar("SELECT 1 WHERE :x = :y", {"x": 7, "y": "7"}) == 1
 
 
 def test_a_codec_that_fails_names_the_parameter(engine: Engine) -> None:
