@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.databases import has_sqlalchemy
 from bench.harness import RAW, Case
 from plainsql import text
-from plainsql.statement import StatementCache
+from plainsql.cache import StatementCache
 
 if TYPE_CHECKING:
     from bench.databases import Bench

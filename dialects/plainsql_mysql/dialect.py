@@ -9,7 +9,7 @@ from plainsql import errors
 from plainsql.codecs import Json
 from plainsql.dialect import Dialect, one_by_one
 from plainsql.errors import ArgumentError, NotSupportedError, ParameterError
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 from plainsql_mysql import codes, types
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from plainsql import errors
 from plainsql.codecs import default_loads
 from plainsql.dialect import Dialect
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 from plainsql_postgresql import codes, types
 from plainsql_postgresql.deadline import within
 

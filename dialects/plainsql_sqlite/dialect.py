@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql.dialect import Dialect
 from plainsql.errors import ArgumentError, DataError, URLError
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 from plainsql_sqlite import codes, types
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ LEXICAL = LexicalRules(
 
 # PRAGMAs that SQLite silently ignores, or answers with the old value, while a transaction is open:
 # the first always, the others once it has written or was begun as IMMEDIATE.
-_GAP = r"(?:[\s;]|--[^\n]*+(?:\n|\Z)|/\*(?>.*?\*/))*+"
+_GAP = r"(?:[\s;]|--[^\n]*+(?:\n|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/)*"
 _NAME = r"""(?:\w+|"[^"]*"|'[^']*'|`[^`]*`|\[[^]]*\])"""
 IGNORED = re.compile(
     rf"{_GAP}PRAGMA{_GAP}(?:{_NAME}{_GAP}\.{_GAP})?"

@@ -6,6 +6,7 @@ from plainsql._sync.pool import NullPool, QueuePool
 from plainsql._sync.session import Session, SessionTransaction, sessionmaker
 from plainsql._sync.stream import Stream
 from plainsql._sync.transaction import Transaction
+from plainsql.clause import BindParameter, TextClause, bindparam, text, unsafe_text
 from plainsql.codecs import Codecs, Json, Zoned
 from plainsql.errors import (
     AmbiguousColumn,
@@ -60,7 +61,7 @@ from plainsql.errors import (
 )
 from plainsql.result import MappingResult, Result, ScalarResult
 from plainsql.row import Row, RowMapping
-from plainsql.statement import BindParameter, Compiled, TextClause, bindparam, text, unsafe_text
+from plainsql.statement import Compiled
 from plainsql.url import URL, make_url
 
 __all__ = [

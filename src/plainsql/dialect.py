@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from plainsql import errors
 from plainsql.codecs import Codecs, Json
 from plainsql.errors import ArgumentError, DBAPIError, NotSupportedError
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

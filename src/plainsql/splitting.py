@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Heads of statements that may hold others, between BEGIN and END.
 HOLDS_OTHERS: Final = re.compile(
-    r"\s*+(?:(?:CREATE|ALTER)(?:\s++(?:OR\s++REPLACE|TEMP|TEMPORARY|AGGREGATE|DEFINER\s*+=\s*+\S++))*+"
+    r"\s*+(?:(?:CREATE|ALTER)(?:\s++(?:OR\s++REPLACE|TEMP|TEMPORARY|AGGREGATE|DEFINER\s*+=\s*+\S++))*"
     r"\s++(?:FUNCTION|PROCEDURE|TRIGGER|EVENT|PACKAGE)\b|BEGIN\s++NOT\s++ATOMIC\b)",
     re.IGNORECASE,
 )

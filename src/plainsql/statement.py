@@ -1,53 +1,43 @@
-"""`text()` and `bindparam()`; a statement compiled for one dialect, and parameters bound to it.
+"""A statement compiled for one dialect, and parameters bound to it.
 
 Floor 2: pure.  `Compiled` is made once per text and lexer mode and kept by the engine; `bind` is
 on the path of every statement: it orders the values, checks their types and names what is
 missing.
 """
 
+# A clause is read here as what it is.
+# ruff: noqa: SLF001
+
 from __future__ import annotations
 
 import re
-import threading
-from collections import deque
 from collections.abc import Mapping
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from plainsql.codecs import Zoned
-from plainsql.dialect import PLAIN_VERBS, Dialect
+from plainsql.clause import REQUIRED
+from plainsql.dialect import PLAIN_VERBS
 from plainsql.driver import Many
 from plainsql.errors import ArgumentError, ParameterError, SQLTextError
-from plainsql.lexing import scan, scan_script
-from plainsql.options import require_flags
-from plainsql.registry import dialect_class
+from plainsql.lexing import scan
 from plainsql.rendering import ENDING, Rendering, only_place
 from plainsql.result import PLAIN
-from plainsql.templates import Template, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import LiteralString, TypeAlias
 
+    from plainsql.clause import TextClause
     from plainsql.codecs import Decoding
-    from plainsql.lexing import LexicalRules, Parameter, Part
+    from plainsql.dialect import Dialect
+    from plainsql.lexing import Parameter
     from plainsql.mapping import Mapper
     from plainsql.rendering import Shape
     from plainsql.result import View
     from plainsql.row import Row
+    from plainsql.rules import LexicalRules
 
-    #: What can be executed; a template string is one from Python 3.14 on.
-    Statement: TypeAlias = "LiteralString | TextClause | Template"
-
-CACHE_ENTRIES: Final = 512
-CACHE_CHARACTERS: Final = 8 << 20
-CACHED_TEXT: Final = 64 << 10
 LISTS = (list, tuple, set, frozenset, range)
-#: The first keyword, behind blanks, comments and empty statements.
-FIRST_WORD = re.compile(
-    r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*M?!\d*+|/\*(?>.*?\*/))*+([A-Za-z]+)", re.DOTALL
-)
 #: ROLLBACK TO a savepoint ends nothing.
 ROLLBACK_TO = re.compile(r"\s*ROLLBACK\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b", re.IGNORECASE)
 #: RETURNING as a clause; a column may bear that name.
@@ -64,156 +54,6 @@ LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
 #: Most integers: two comparisons of one digit each.
 SMALL = 1 << 30
 CONTROL_VERBS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
-
-
-class _Required:
-    def __repr__(self) -> str:
-        return "REQUIRED"
-
-
-REQUIRED: Final = _Required()
-
-
-class BindParameter:
-    """What is known of one parameter beside its name; made by `bindparam()`."""
-
-    __slots__ = ("expanding", "key", "type_", "value")
-
-    def __init__(
-        self, key: str, value: Any, type_: type | Zoned | None, *, expanding: bool
-    ) -> None:
-        self.key = key
-        self.value = value
-        self.type_ = type_
-        self.expanding = expanding
-
-    def __repr__(self) -> str:
-        return f"bindparam({self.key!r})"
-
-
-def bindparam(
-    key: str, value: Any = REQUIRED, type_: type | Zoned | None = None, *, expanding: bool = False
-) -> BindParameter:
-    """Say more of the parameter `:key`: a default `value`, the type, or that it is a list.
-
-    With `type_`, a value that is neither None nor an instance of it is a `ParameterError`.
-    `IN :key` expands a list without `expanding=True`; elsewhere it is needed.
-
-    >>> stmt = text("SELECT x FROM t WHERE x > :x").bindparams(bindparam("x", 6, int))
-    >>> stmt.compile("sqlite").bind({})
-    (6,)
-    """
-    if not isinstance(key, str):
-        raise ArgumentError(f"bindparam() takes the parameter's name as a str, not {key!r}")
-    if not isinstance(type_, type | Zoned | None):
-        raise ArgumentError(f"type_ must be a class, not {type_!r}")
-    require_flags(expanding=expanding)
-    return BindParameter(key, value, type_, expanding=expanding)
-
-
-class TextClause:
-    """A statement as its author wrote it, with `:name` parameters; made by `text()`."""
-
-    __slots__ = ("_binds", "_columns", "_key", "_places", "text")
-
-    text: str
-
-    def __init__(
-        self,
-        text: str,
-        binds: dict[str, BindParameter] | None = None,
-        columns: dict[str, Any] | None = None,
-        places: tuple[int, ...] | None = None,
-    ) -> None:
-        self.text = text
-        self._binds = binds or {}
-        self._columns = columns or {}
-        self._places = places  # where its parameters stand; None: where the lexer finds them
-        # What the cache looks up: the text itself, or this object where more was said.
-        self._key: Any = self if binds or columns else text
-        if places is not None:
-            self._key = (text, places)
-
-    def bindparams(self, *binds: BindParameter, **values: Any) -> TextClause:
-        """Return a copy with more known of its parameters: objects, or names with values."""
-        merged = dict(self._binds)
-        for bind in binds:
-            if not isinstance(bind, BindParameter):
-                raise ArgumentError(
-                    "bindparams() takes bindparam(…) objects and name=value, "
-                    f"not {type(bind).__name__}"
-                )
-            merged[bind.key] = bind
-        for name, value in values.items():
-            old = merged.get(name)
-            merged[name] = BindParameter(
-                name, value, old.type_ if old else None, expanding=bool(old and old.expanding)
-            )
-        return TextClause(self.text, merged, self._columns)
-
-    def columns(self, **types: Any) -> TextClause:
-        """Return a copy that reads these result columns as these types.
-
-        For what the driver does not give so by itself: `.columns(id=UUID, at=datetime, doc=Json)`.
-        A value that can not be read so, or a column that is not there, is a `MappingError`.
-        """
-        return TextClause(self.text, self._binds, {**self._columns, **types})
-
-    def compile(self, dialect: str | Dialect = "sqlite") -> Compiled:
-        """Show what would be sent, without a connection; the driver need not be installed.
-
-        `str()` of the outcome is the SQL, `names` the parameters in the order they are sent.
-
-        >>> compiled = text("SELECT '50%', x FROM t WHERE x > :x").compile("postgresql")
-        >>> print(compiled, compiled.names)
-        SELECT '50%%', x FROM t WHERE x > %s ('x',)
-        """
-        if isinstance(dialect, str):
-            dialect = dialect_class(dialect)()
-        if not isinstance(dialect, Dialect):
-            raise ArgumentError(
-                f"compile() takes a dialect or its name, not {type(dialect).__name__}"
-            )
-        return Compiled(self, dialect, dialect.lexical)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"text({self.text!r})"
-
-
-def text(sql: LiteralString, /, **types: type | Zoned) -> TextClause:
-    """Make a statement of SQL text; each `:name` outside literals and comments is a parameter.
-
-    `types` are those of parameters, by name, as `bindparam(name, type_=…)` says them one by one.
-    For a text that is put together at run time there is `unsafe_text`.
-    """
-    if not isinstance(sql, str):
-        raise ArgumentError(f"text() takes a str, not {type(sql).__name__}")
-    if not types:
-        return TextClause(sql)
-    return TextClause(sql, {name: bindparam(name, type_=type_) for name, type_ in types.items()})
-
-
-def unsafe_text(sql: str, /, **types: type | Zoned) -> TextClause:
-    """Make a statement as `text()` does, of a text that is no literal of the program.
-
-    What comes from outside the program may be any SQL: values belong into parameters, names of
-    tables and columns into `quote()`.
-    """
-    return text(sql, **types)
-
-
-def text_of(statement: Any, what: str) -> str:
-    """Return the text of a statement that `what` does not look for parameters."""
-    if statement.__class__ is TextClause:
-        if statement._key is not statement.text:  # noqa: SLF001 - same file, same idea
-            raise ArgumentError(f"{what} has no parameters and columns to say more of")
-        return statement.text  # type: ignore[no-any-return]
-    if not isinstance(statement, str):
-        raise ArgumentError(f"{what} takes a str, not {type(statement).__name__}")
-    return statement
 
 
 class Examined:
@@ -335,7 +175,7 @@ class Compiled(Examined):
         rules: LexicalRules,
         mapper: Mapper | None = None,
     ) -> None:
-        found = scan(clause.text, rules, clause._places)  # noqa: SLF001 - same file, same idea
+        found = scan(clause.text, rules, clause._places)
         if not found.statements:
             raise SQLTextError("the text holds no statement", sql=clause.text)
         if found.statements > 1:
@@ -347,14 +187,14 @@ class Compiled(Examined):
             )
         super().__init__(clause.text, found.verb, dialect)
         self._scan = found
-        self.binds = clause._binds  # noqa: SLF001 - same file, same idea
+        self.binds = clause._binds
         self._dialect = dialect
         self._check_binds()
         self._codecs = dialect.codecs
         self._plain = self._codecs.plain
         self._integers = dialect.integers
         self._ranged = self._integers is not None and int in self._plain
-        self.columns = clause._columns  # noqa: SLF001 - same file, same idea
+        self.columns = clause._columns
         self.mapper = mapper
         self.lists = tuple(
             name
@@ -685,105 +525,6 @@ def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     if len(names) == 1:
         return lambda params: (params[names[0]],)
     return itemgetter(*names)
-
-
-class StatementCache:
-    """Compiled statements of one dialect and lexer mode; a dict, evicted on a miss only.
-
-    Holds at most 512 texts and 8 Mi characters; a text over 64 Ki characters is not kept.
-    `entries` is a plain dict, for others to read only, so that a hit costs no call.
-    """
-
-    __slots__ = ("_characters", "_dialect", "_lock", "_rules", "entries", "nothing")
-
-    def __init__(self, dialect: Dialect, rules: LexicalRules) -> None:
-        self._dialect = dialect
-        self._rules = rules
-        self._lock = threading.Lock()
-        self.entries: dict[Any, Compiled] = {}
-        self._characters = 0
-        self.nothing = Examined("", "", dialect)
-        dialect.codecs.caches.append(self)
-
-    def clear(self) -> None:
-        """Forget every statement."""
-        with self._lock:
-            self.entries.clear()
-            self._characters = 0
-
-    def compile(
-        self,
-        statement: str | TextClause | Untouched,
-        into: type | None = None,
-        *,
-        lax: bool = False,
-    ) -> Compiled:
-        """Compile a statement that `entries` does not have, and keep it."""
-        if isinstance(statement, Untouched):
-            return statement  # type: ignore[return-value] # with it, the caller needs no more
-        if isinstance(statement, str):
-            clause = TextClause(statement)
-        elif isinstance(statement, TextClause):
-            clause = statement
-        else:
-            raise ArgumentError(
-                f"a statement must be a str or text(…), not {type(statement).__name__}"
-            )
-        key, mapper = clause._key, None  # noqa: SLF001 - same file, same idea
-        if into is not None:
-            from plainsql.mapping import Mapper  # imports `inspect`
-
-            key, mapper = mapped_key(key, into, lax=lax), Mapper(into, lax=lax)
-        compiled = Compiled(clause, self._dialect, self._rules, mapper)
-        return self._kept(key, compiled)
-
-    def _kept(self, key: Any, compiled: Compiled) -> Compiled:
-        size = len(compiled.statement)
-        if size > CACHED_TEXT:
-            return compiled
-        with self._lock:
-            entries = self.entries
-            if key in entries:  # another thread missed it too
-                return entries[key]
-            while entries and (
-                len(entries) >= CACHE_ENTRIES or self._characters + size > CACHE_CHARACTERS
-            ):
-                oldest = next(iter(entries))
-                self._characters -= len(entries.pop(oldest).statement)
-            entries[key] = compiled
-            self._characters += size
-        return compiled
-
-    def of_template(self, template: Template, params: Any) -> tuple[TextClause, dict[str, Any]]:
-        """Return a template as a statement and its parameters."""
-        if params is not None:
-            raise ArgumentError("a template string brings its parameters: give it no others")
-        text, places, values = flatten(template, self._dialect.quote)
-        return TextClause(text, places=places), values
-
-    def parts(self, script: str, delimiter: str = ";") -> tuple[deque[Part], SQLTextError | None]:
-        """Split a script as this connection's server would; as `scan_script`."""
-        parts, error = scan_script(script, self._rules, delimiter)
-        return deque(parts), error
-
-    def part(self, part: Part) -> Untouched:
-        """Examine a statement of a script."""
-        return Untouched(part.text, part.verb, self._dialect, None)
-
-    def untouched(self, sql: str, values: Any = None) -> Untouched:
-        """Examine a statement that goes to the driver as it is."""
-        match = FIRST_WORD.match(sql)
-        return Untouched(sql, match[1].upper() if match else "", self._dialect, values)
-
-
-def mapped_key(key: Any, into: Any, *, lax: bool) -> Any:
-    """Return what the cache looks up for a statement whose rows are made into objects."""
-    if into is None:
-        raise ArgumentError("lax=True says how strict into= is: give into=, too")
-    if not isinstance(into, type):
-        raise ArgumentError(f"into= takes a class, not {into!r}")
-    require_flags(lax=lax)
-    return key, into, lax
 
 
 def is_mapping(params: Any) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 from tests.fuzz.judges import MARK, judges
 from tests.fuzz.texts import draw
 from tests.servers import ROOT, Finder, given_urls

@@ -20,7 +20,7 @@ from tests.servers import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from plainsql.lexing import LexicalRules
+    from plainsql.rules import LexicalRules
 
 MARK = "\ue000"
 IN, OUT, OPEN, NOT_IN = "in", "out", "open", "not in"

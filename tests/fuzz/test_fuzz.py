@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 from tests.fuzz.__main__ import CASES, main, run, shrink
 from tests.fuzz.judges import IN, MARK, OPEN, OUT, SQLite, ours
 from tests.fuzz.texts import draw

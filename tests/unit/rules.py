@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 from plainsql_mysql.dialect import LEXICAL as MYSQL
 from plainsql_mysql.dialect import MARIADB, rules_of
 from plainsql_postgresql.dialect import LEXICAL as POSTGRESQL

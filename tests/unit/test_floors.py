@@ -23,9 +23,9 @@ SOURCE = ROOT / "src" / "plainsql"
 
 FLOORS = [
     {"errors", "url"},
-    {"driver", "lexing", "splitting", "codecs", "bridge", "dialect", "registry"},
+    {"driver", "rules", "lexing", "splitting", "codecs", "bridge", "dialect", "registry"},
     {
-        *("templates", "rendering", "statement", "row", "result", "mapping"),
+        *("clause", "templates", "rendering", "statement", "cache", "row", "result", "mapping"),
         *("nesting", "ledger", "options", "echo"),
     },
     {"concurrency", "_async", "_sync"},
@@ -33,9 +33,9 @@ FLOORS = [
     {"testing"},
 ]
 WAITING = {"threading", "asyncio", "select", "socket", "time", "queue", "selectors"}
-#: Only these may touch a thread, a loop or a clock; row and statement guard a cache by a lock.
+#: Only these may touch a thread, a loop or a clock; row and cache guard one by a lock.
 MAY_WAIT = {"bridge", "concurrency", "_async", "_sync", "testing"}
-LOCKS_A_CACHE = {"row", "statement"}
+LOCKS_A_CACHE = {"row", "cache"}
 HEAVY = {"dataclasses", "asyncio", "inspect", "logging", "importlib.metadata", "urllib.parse"}
 
 

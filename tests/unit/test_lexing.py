@@ -11,13 +11,14 @@ import itertools
 import pickle
 import re
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plainsql.errors import SQLTextError
-from plainsql.lexing import LexicalRules, Parameter, Scan, scan
+from plainsql.lexing import Parameter, Scan, scan
 from tests.unit.rules import (
     MARIADB,
     MYSQL,
@@ -30,6 +31,9 @@ from tests.unit.rules import (
     SQLITE,
     STANDARD,
 )
+
+if TYPE_CHECKING:
+    from plainsql.rules import LexicalRules
 
 # Row id → (text, names of its parameters in order) ...
 POSTGRESQL_ROWS: dict[str, list[tuple[str, str]]] = {

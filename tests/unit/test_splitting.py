@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from plainsql.lexing import LexicalRules, scan_script
+from plainsql.lexing import scan_script
 from tests.unit.rules import MARIADB, MYSQL, MYSQL_9, POSTGRESQL, SQLITE, STANDARD
+
+if TYPE_CHECKING:
+    from plainsql.rules import LexicalRules
 
 
 def texts(script: str, rules: LexicalRules) -> list[str]:

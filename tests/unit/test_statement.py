@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plainsql import errors, text
+from plainsql.clause import bindparam
 from plainsql.dialect import Dialect
-from plainsql.statement import Compiled, bindparam
 
 if TYPE_CHECKING:
     from plainsql.driver import ParamStyle
+    from plainsql.statement import Compiled
 
 STYLES: list[ParamStyle] = ["qmark", "numeric", "numeric_dollar", "named", "format", "pyformat"]
 NAMED = ("named", "pyformat")

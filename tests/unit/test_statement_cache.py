@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from plainsql import errors, text
-from plainsql.statement import (
-    CACHE_CHARACTERS,
-    CACHE_ENTRIES,
-    CACHED_TEXT,
-    StatementCache,
-    bindparam,
-    text_of,
-)
+from plainsql.cache import CACHE_CHARACTERS, CACHE_ENTRIES, CACHED_TEXT, StatementCache
+from plainsql.clause import bindparam, text_of
 from plainsql_sqlite.dialect import SQLiteDialect
 
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from plainsql import errors
 from plainsql._async.stream import AsyncStream
 from plainsql._async.transacting import AsyncTransacting
+from plainsql.cache import mapped_key
+from plainsql.clause import TextClause, text_of
 from plainsql.concurrency import Opening, execute_many_async, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
-from plainsql.statement import TextClause, is_mapping, mapped_key, text_of
+from plainsql.statement import is_mapping
 from plainsql.templates import Template
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
     from plainsql._async.engine import AsyncEngine
     from plainsql._async.link import AsyncLink
+    from plainsql.clause import Statement
     from plainsql.driver import Many
-    from plainsql.statement import Compiled, Examined, Statement
+    from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 

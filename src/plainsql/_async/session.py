@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from plainsql._async.connection import AsyncConnection
     from plainsql._async.stream import AsyncStream
     from plainsql._async.transaction import AsyncTransaction
+    from plainsql.clause import Statement, TextClause
     from plainsql.result import Result
-    from plainsql.statement import Statement, TextClause
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 

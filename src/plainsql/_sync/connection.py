@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from plainsql import errors
 from plainsql._sync.stream import Stream
 from plainsql._sync.transacting import Transacting
+from plainsql.cache import mapped_key
+from plainsql.clause import TextClause, text_of
 from plainsql.concurrency import execute_many, stream_cursor
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
-from plainsql.statement import TextClause, is_mapping, mapped_key, text_of
+from plainsql.statement import is_mapping
 from plainsql.templates import Template
 
 if TYPE_CHECKING:
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 
     from plainsql._sync.engine import Engine
     from plainsql._sync.link import Link
+    from plainsql.clause import Statement
     from plainsql.driver import Many
-    from plainsql.statement import Compiled, Examined, Statement
+    from plainsql.statement import Compiled, Examined
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 

@@ -10,19 +10,19 @@ import select
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from plainsql.cache import StatementCache
 from plainsql.concurrency import hard_close, run_hook
 from plainsql.errors import ConnectError
 from plainsql.result import PLAIN, View
 from plainsql.row import row_class
-from plainsql.statement import StatementCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from plainsql.codecs import Decoding
     from plainsql.dialect import Dialect
-    from plainsql.lexing import LexicalRules
     from plainsql.row import Row
+    from plainsql.rules import LexicalRules
     from plainsql.statement import Compiled, Examined
     from plainsql.url import URL
 

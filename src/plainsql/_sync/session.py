@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from plainsql._sync.connection import Connection
     from plainsql._sync.stream import Stream
     from plainsql._sync.transaction import Transaction
+    from plainsql.clause import Statement, TextClause
     from plainsql.result import Result
-    from plainsql.statement import Statement, TextClause
 
     Params = Mapping[str, Any] | Iterable[Mapping[str, Any]] | None
 

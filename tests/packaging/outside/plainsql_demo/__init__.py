@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
 from plainsql.dialect import Dialect
-from plainsql.lexing import LexicalRules
+from plainsql.rules import LexicalRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
