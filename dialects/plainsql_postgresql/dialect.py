@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
 from plainsql.codecs import default_loads
+from plainsql.deadline import within
 from plainsql.dialect import Dialect
 from plainsql.rules import LexicalRules
 from plainsql_postgresql import codes, types
-from plainsql_postgresql.deadline import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +43,7 @@ MODE_VERBS = frozenset(("SET", "RESET", "DISCARD", "CALL", "DO", "EXECUTE"))
 # libpq's PQtransactionStatus, PGRES_TUPLES_OK and PQ_PIPELINE_OFF.
 STATES: tuple[TransactionState, ...] = ("idle", "unknown", "active", "failed", "unknown")
 TUPLES_OK = 2
+CANCEL_TIMEOUT = 5.0  # in seconds, for the connection that carries the request
 PIPELINE_OFF = 0
 
 
@@ -80,7 +81,7 @@ class PostgreSQLDialect(Dialect):
     paramstyle: ClassVar[ParamStyle] = "format"
     lexical = LEXICAL
     capabilities = frozenset(
-        {"savepoints", "read_only", "deferrable", "interleaved_streams", "returning"}
+        {"savepoints", "read_only", "deferrable", "interleaved_streams", "returning", "cancel"}
     )
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "host": str,
@@ -272,6 +273,17 @@ class PostgreSQLDialect(Dialect):
 
     def finish(self, raw: Any) -> None:
         raw.pgconn.finish()
+
+    def cancel(self, raw: Any) -> None:
+        raw.cancel_safe(timeout=CANCEL_TIMEOUT)
+
+    async def cancel_async(self, raw: Any) -> None:
+        await raw.cancel_safe(timeout=CANCEL_TIMEOUT)
+
+    def timeout_sql(self, seconds: float | None) -> str:
+        if seconds is None:
+            return "RESET statement_timeout"
+        return f"SET statement_timeout = {ceil(seconds * 1000)}"
 
     # -- transactions --------------------------------------------------------------------------
 
