@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 #: In seconds: what is asked for, by how much a server's clock may be early, and the latest moment
 #: by which it must have been kept.
 LIMIT, EARLY, LATEST = 0.2, 0.02, 1.2
-#: A stream of one row that never comes.
+
+#: Rows that come at once, more than a server and a line hold back.
+MANY = (
+    "WITH RECURSIVE d (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM d WHERE i < 9) "
+    "SELECT 'x' AS x FROM d a, d b, d c, d e, d f, (SELECT 1 UNION ALL SELECT 2) g"
+)
+#: One row that never comes.
 ENDLESS = f"SELECT n FROM ({LONG.replace('count(*)', 'count(*) AS n')}) AS x"
 
 
@@ -215,6 +221,15 @@ async def test_a_stream_ends_at_the_limit_of_a_trip(connection: AsyncConnection)
     await connection.rollback()
     async with connection.stream("SELECT 1", timeout=LIMIT) as stream:
         assert await stream.scalar() == 1
+
+
+async def test_a_stream_may_take_longer_than_each_of_its_trips(
+    connection: AsyncConnection,
+) -> None:
+    async with connection.stream(MANY, timeout=LIMIT, batch=50_000) as stream:
+        assert await stream.fetchone() is not None
+        await pass_by(2 * LIMIT)
+        assert len(await stream.all()) == 200_000 - 1
 
 
 async def test_a_limit_in_autocommit_leaves_the_outcome_known(engine_async: AsyncEngine) -> None:

@@ -560,14 +560,16 @@ class AsyncTransacting:
 
     # -- time limits ---------------------------------------------------------------------------
 
-    async def _watched(self, timeout: float | None, call: Callable[[], Awaitable[T]]) -> T:
+    async def _watched(
+        self, timeout: float | None, call: Callable[[], Awaitable[T]], *, by_server: bool = True
+    ) -> T:
         """Run what talks to the server within the nearest of the limits, if there is any."""
         if timeout is None and not self._limited:
             return await call()
         limit, seconds = self._nearest(timeout)
         link = self._link or await self._take_link()
         limited, self._limited = self._limited, False
-        usual, self._server_limit = self._server_limit, limit
+        usual, self._server_limit = self._server_limit, limit if by_server else None
         self._ready = False
         try:
             link.watch.arm(limit, seconds)
@@ -600,17 +602,24 @@ class AsyncTransacting:
 
     async def _settle(self, link: AsyncLink) -> None:
         """End the watch; where the server was asked to stop, let that hit nothing else."""
+        watch = link.watch
         try:
-            asked = await link.watch.disarm()
-            if asked and link is self._link and not link.watch.cut and link.dialect.ping_sql:
-                with suppress(link.dialect.driver_error):
-                    await link.cursor.execute(link.dialect.ping_sql)
+            await watch.disarm()
+            if watch.asked and link is self._link and not watch.cut and not self._reads_on(link):
+                watch.asked = False
+                if link.dialect.ping_sql is not None:
+                    with suppress(link.dialect.driver_error):
+                        await link.cursor.execute(link.dialect.ping_sql)
         except BaseException as exc:
             if link is self._link:
                 self._lose(f"interrupted by {type(exc).__name__}")
             raise
-        if link.watch.cut and link is self._link:
+        if watch.cut and link is self._link:
             self._lose("a time limit elapsed")
+
+    def _reads_on(self, link: AsyncLink) -> bool:
+        """Tell whether nothing can be asked now, since a stream is in the way."""
+        return bool(self._streams) and "interleaved_streams" not in link.dialect.capabilities
 
     def _limit_elapsed(self, link: AsyncLink, error: errors.DBAPIError) -> errors.DBAPIError:
         """Return what an error is that came because, and not only after, a limit elapsed."""

@@ -28,11 +28,13 @@ class AsyncWatch:
     """One connection's; armed for a call, disarmed after it.
 
     `limit` is the seconds of the last call that was watched; `is_over` tells whether they elapsed.
+    `asked`: the server was asked to stop, and its answer may still be on its way; `cut`: the socket
+    was shut.
     """
 
     __slots__ = (
-        "_dialect", "_due", "_errand", "_mutex", "_own", "_raw", "_rings", "_twin", "cut", "ends",
-        "limit",
+        "_dialect", "_due", "_errand", "_mutex", "_own", "_raw", "_rings", "_twin", "asked", "cut",
+        "ends", "limit",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, raw: Any, own: Any) -> None:
@@ -45,7 +47,7 @@ class AsyncWatch:
         self._rings: float | None = None  # when the timer rings next
         self._twin: Twin | None = None
         self.ends = self.limit = 0.0
-        self.cut = False
+        self.asked = self.cut = False
 
     def arm(self, limit: float, seconds: float) -> None:
         """Watch from now on what must end within `seconds`; `limit` is what the user asked for."""
@@ -55,17 +57,17 @@ class AsyncWatch:
         with self._mutex:
             self._ring_at(self.ends + GRACE)
 
-    async def disarm(self) -> bool:
-        """Stop watching; True if the server was asked to stop, and has been told so by now."""
+    async def disarm(self) -> None:
+        """Stop watching; a request to stop that is under way has arrived then."""
         with self._mutex:
             self._due = None
             errand, self._errand = self._errand, None
         try:
             if errand is None:
-                return False
+                return
+            self.asked = True
             if not await errand.is_done(GRACE):
-                self._cut_off()  # the request is under way, and would hit what comes next
-            return True
+                self._cut_off()  # or it would hit what comes next
         finally:
             if self._twin is not None:
                 self._twin.close()
@@ -77,7 +79,7 @@ class AsyncWatch:
 
     def is_over(self) -> bool:
         """Tell whether the time of what was watched last has elapsed."""
-        return time.monotonic() >= self.ends - EARLY
+        return self.asked or time.monotonic() >= self.ends - EARLY
 
     def _ring_at(self, when: float) -> None:
         """Let the timer ring then, at the latest; called with the lock held."""

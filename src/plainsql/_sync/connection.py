@@ -336,7 +336,8 @@ class Connection(Transacting):
         if self._strict:
             compiled.refuse_surplus(params or NOTHING)
         sql, values = self._bound(compiled, params or NOTHING)
-        self._watched(timeout, partial(self._make_ready, compiled))
+        # the limit is of each trip, a server's would be of the whole
+        self._watched(timeout, partial(self._make_ready, compiled), by_server=False)
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor(link.dialect, link.raw, batch)

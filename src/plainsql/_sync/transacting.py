@@ -560,14 +560,16 @@ class Transacting:
 
     # -- time limits ---------------------------------------------------------------------------
 
-    def _watched(self, timeout: float | None, call: Callable[[], T]) -> T:
+    def _watched(
+        self, timeout: float | None, call: Callable[[], T], *, by_server: bool = True
+    ) -> T:
         """Run what talks to the server within the nearest of the limits, if there is any."""
         if timeout is None and not self._limited:
             return call()
         limit, seconds = self._nearest(timeout)
         link = self._link or self._take_link()
         limited, self._limited = self._limited, False
-        usual, self._server_limit = self._server_limit, limit
+        usual, self._server_limit = self._server_limit, limit if by_server else None
         self._ready = False
         try:
             link.watch.arm(limit, seconds)
@@ -600,17 +602,24 @@ class Transacting:
 
     def _settle(self, link: Link) -> None:
         """End the watch; where the server was asked to stop, let that hit nothing else."""
+        watch = link.watch
         try:
-            asked = link.watch.disarm()
-            if asked and link is self._link and not link.watch.cut and link.dialect.ping_sql:
-                with suppress(link.dialect.driver_error):
-                    link.cursor.execute(link.dialect.ping_sql)
+            watch.disarm()
+            if watch.asked and link is self._link and not watch.cut and not self._reads_on(link):
+                watch.asked = False
+                if link.dialect.ping_sql is not None:
+                    with suppress(link.dialect.driver_error):
+                        link.cursor.execute(link.dialect.ping_sql)
         except BaseException as exc:
             if link is self._link:
                 self._lose(f"interrupted by {type(exc).__name__}")
             raise
-        if link.watch.cut and link is self._link:
+        if watch.cut and link is self._link:
             self._lose("a time limit elapsed")
+
+    def _reads_on(self, link: Link) -> bool:
+        """Tell whether nothing can be asked now, since a stream is in the way."""
+        return bool(self._streams) and "interleaved_streams" not in link.dialect.capabilities
 
     def _limit_elapsed(self, link: Link, error: errors.DBAPIError) -> errors.DBAPIError:
         """Return what an error is that came because, and not only after, a limit elapsed."""
