@@ -17,6 +17,7 @@ import pytest
 
 from plainsql import create_engine
 from plainsql.errors import CommitUnknown, ConnectError, StatementTimeout
+from tests.beside import until
 from tests.servers import Unavailable, connect
 from tests.throwaway import start_throwaway
 
@@ -35,6 +36,18 @@ PID_FILES = {
 }
 
 
+def stop(pid: int) -> int:
+    """Stop a process, and see that each of its threads stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = list(Path(f"/proc/{pid}/task").iterdir())
+    until(
+        lambda: all(
+            (one / "stat").read_text().rpartition(")")[2].split()[0] in "TZ" for one in threads
+        )
+    )
+    return pid
+
+
 class Freezer:
     """A server of the test's own, and its processes."""
 
@@ -51,14 +64,12 @@ class Freezer:
     @contextmanager
     def frozen(self) -> Generator[None]:
         """The server stands still within the block, its parent first: no new child is born."""
-        os.kill(self._pid, signal.SIGSTOP)
-        stopped = [self._pid]
+        stopped = [stop(self._pid)]
         try:
             children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
             for child in map(int, children):
                 with suppress(ProcessLookupError):  # it has just ended
-                    os.kill(child, signal.SIGSTOP)
-                    stopped.append(child)
+                    stopped.append(stop(child))
             yield
         finally:
             for pid in reversed(stopped):
