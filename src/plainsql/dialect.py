@@ -358,6 +358,13 @@ class Dialect:
             sql += " READ ONLY" if read_only else " READ WRITE"
         return (sql,)
 
+    def begin_repeatable(self, begin: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what opens a transaction of `Engine.run`, from what `begin` gave.
+
+        It is done again when it collides with another one, so it had better collide at once.
+        """
+        return begin
+
     def end(self, read_only: bool | None) -> tuple[str, ...]:
         """Return what must follow COMMIT or ROLLBACK to undo what `begin` set."""
         return ()

@@ -115,7 +115,8 @@ class DBAPIError(Error):
     `outcome` says whether the work may have been applied: "not_applied", "applied", "unknown".
     `retryable` is true only where running the whole transaction again is safe.
     `constraint`, `table`, `column` and `position` (offset in the author's text, from 0) are None
-    where the server does not tell.
+    where the server does not tell.  `attempts` are the errors of all attempts, this one the last,
+    where `Engine.run` made several.
     """
 
     statement: str | None = None
@@ -126,6 +127,7 @@ class DBAPIError(Error):
     table: str | None = None
     column: str | None = None
     position: int | None = None
+    attempts: tuple[DBAPIError, ...] = ()
 
 
 class InterfaceError(DBAPIError):

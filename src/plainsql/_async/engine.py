@@ -5,13 +5,15 @@ Floor 3, source of the sync twin.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainsql._async.connection import AsyncConnection
 from plainsql._async.link import AsyncOpener
 from plainsql._async.pool import AsyncNullPool, AsyncQueuePool
+from plainsql._async.running import run_async
 from plainsql._async.transaction import AsyncBlock
 from plainsql.concurrency import Opening
 from plainsql.errors import ArgumentError
@@ -23,10 +25,11 @@ from plainsql.options import (
     require_pool_limits,
 )
 from plainsql.registry import load_dialect
+from plainsql.retrying import Attempts
 from plainsql.url import make_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Literal, Self
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from plainsql.dialect import Dialect
     from plainsql.ledger import Slot
     from plainsql.url import URL
+
+T = TypeVar("T")
 
 POOLS: dict[str, type[AsyncQueuePool]] = {"QueuePool": AsyncQueuePool, "NullPool": AsyncNullPool}
 
@@ -235,6 +240,33 @@ class AsyncEngine:
         `timeout` as for `Connection.begin`.
         """
         return AsyncBlock(self._connect, timeout)
+
+    async def run(
+        self,
+        fn: Callable[[AsyncConnection], Awaitable[T]],
+        *,
+        attempts: int = 10,
+        deadline: float | None = None,
+        isolation_level: str | None = None,
+        read_only: bool | None = None,
+    ) -> T:
+        """Call `fn` with a connection in a transaction, commit, and return what `fn` returned.
+
+        Where that fails with an error that is `retryable`, all of it is done again, in a fresh
+        transaction, after a random pause that grows: `attempts` times at most, and so that it ends
+        within `deadline` seconds.  Anything else that is raised is raised at once, and so is what
+        leaves the outcome unknown.  The last error tells all attempts: `error.attempts`.
+
+        `fn` may be called several times: what it does beside the database must bear that.
+        On SQLite a transaction that is not `read_only` begins by taking the lock for writing.
+        """
+        options: dict[str, Any] = {"isolation_level": isolation_level, "read_only": read_only}
+        given = {name: value for name, value in options.items() if value is not None}
+        engine = self.execution_options(**given)
+        if engine._options.autocommit:
+            raise ArgumentError("run() runs transactions, and AUTOCOMMIT has none")
+        engine._options.begin = self._dialect.begin_repeatable(engine._options.begin)
+        return await run_async(engine, fn, Attempts(attempts, deadline, time.monotonic()))
 
     def raw_connection(self) -> Opening[AsyncRawConnection]:
         """Take the driver's own connection from the pool; `close()` gives it back."""

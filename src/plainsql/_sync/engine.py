@@ -6,13 +6,15 @@ Floor 3, the sync twin.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainsql._sync.connection import Connection
 from plainsql._sync.link import Opener
 from plainsql._sync.pool import NullPool, QueuePool
+from plainsql._sync.running import run
 from plainsql._sync.transaction import Block
 from plainsql.errors import ArgumentError
 from plainsql.options import (
@@ -23,6 +25,7 @@ from plainsql.options import (
     require_pool_limits,
 )
 from plainsql.registry import load_dialect
+from plainsql.retrying import Attempts
 from plainsql.url import make_url
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from plainsql.dialect import Dialect
     from plainsql.ledger import Slot
     from plainsql.url import URL
+
+T = TypeVar("T")
 
 POOLS: dict[str, type[QueuePool]] = {"QueuePool": QueuePool, "NullPool": NullPool}
 
@@ -235,6 +240,33 @@ class Engine:
         `timeout` as for `Connection.begin`.
         """
         return Block(self._connect, timeout)
+
+    def run(
+        self,
+        fn: Callable[[Connection], T],
+        *,
+        attempts: int = 10,
+        deadline: float | None = None,
+        isolation_level: str | None = None,
+        read_only: bool | None = None,
+    ) -> T:
+        """Call `fn` with a connection in a transaction, commit, and return what `fn` returned.
+
+        Where that fails with an error that is `retryable`, all of it is done again, in a fresh
+        transaction, after a random pause that grows: `attempts` times at most, and so that it ends
+        within `deadline` seconds.  Anything else that is raised is raised at once, and so is what
+        leaves the outcome unknown.  The last error tells all attempts: `error.attempts`.
+
+        `fn` may be called several times: what it does beside the database must bear that.
+        On SQLite a transaction that is not `read_only` begins by taking the lock for writing.
+        """
+        options: dict[str, Any] = {"isolation_level": isolation_level, "read_only": read_only}
+        given = {name: value for name, value in options.items() if value is not None}
+        engine = self.execution_options(**given)
+        if engine._options.autocommit:
+            raise ArgumentError("run() runs transactions, and AUTOCOMMIT has none")
+        engine._options.begin = self._dialect.begin_repeatable(engine._options.begin)
+        return run(engine, fn, Attempts(attempts, deadline, time.monotonic()))
 
     def raw_connection(self) -> RawConnection:
         """Take the driver's own connection from the pool; `close()` gives it back."""
