@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from plainsql._async.connection import AsyncConnection
 from plainsql._async.link import AsyncOpener
 from plainsql._async.pool import AsyncNullPool, AsyncQueuePool
+from plainsql._async.resolving import resolve_async
 from plainsql._async.running import run_async
 from plainsql._async.transaction import AsyncBlock
 from plainsql.concurrency import Opening
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from plainsql.codecs import Codecs
     from plainsql.dialect import Dialect
+    from plainsql.errors import Fate
     from plainsql.ledger import Slot
     from plainsql.url import URL
 
@@ -59,6 +61,7 @@ def create_async_engine(
     timeout: float | None = None,
     hide_parameters: bool | None = None,
     strict_parameters: bool = False,
+    commit_token: bool = False,
     creator: Callable[[], Any] | None = None,
     on_connect: Callable[[Any], Any] | None = None,
     json_dumps: Callable[[Any], str] | None = None,
@@ -83,6 +86,8 @@ def create_async_engine(
     - `hide_parameters`: None hides values in exceptions and shows them under `echo`; True hides
       them everywhere, False nowhere.
     - `strict_parameters`: surplus parameter names are an error.
+    - `commit_token`: ask, before each COMMIT, which transaction it is, so that
+      `CommitUnknown.resolve` can tell what became of it; on PostgreSQL.
     - `creator`: called, without arguments, for each new connection instead of the driver's
       `connect`.
     - `on_connect`: called with each new driver connection, to set it up.
@@ -101,7 +106,9 @@ def create_async_engine(
     require_number("connect_timeout", connect_timeout, 0.001)
     if timeout is not None:
         require_number("timeout", timeout, 0.001)
-    require_flags(echo=echo, strict_parameters=strict_parameters)
+    require_flags(echo=echo, strict_parameters=strict_parameters, commit_token=commit_token)
+    if commit_token:
+        dialect.require("commit_token", "commit_token=True")
     require_flags(or_none=True, pool_pre_ping=pool_pre_ping, hide_parameters=hide_parameters)
     require_callables(
         creator=creator, on_connect=on_connect, json_dumps=json_dumps, json_loads=json_loads
@@ -134,6 +141,7 @@ def create_async_engine(
         show_parameters=hide_parameters is False,
         strict=strict_parameters,
         timeout=timeout,
+        commit_token=commit_token,
     )
 
 
@@ -171,6 +179,7 @@ class AsyncEngine:
         show_parameters: bool,
         strict: bool,
         timeout: float | None,
+        commit_token: bool,
     ) -> None:
         self._url = url
         self._dialect = dialect
@@ -180,6 +189,7 @@ class AsyncEngine:
         self._show_parameters = show_parameters
         self._strict = strict
         self._timeout = timeout
+        self._commit_token = commit_token
         self._streams = count(1)
 
     @property
@@ -295,6 +305,9 @@ class AsyncEngine:
         An in-memory SQLite database ends here.
         """
         await self._pool.dispose()
+
+    async def _resolve(self, token: Any, timeout: float) -> Fate:
+        return await resolve_async(self, token, timeout)
 
     def _next_stream(self) -> int:
         return next(self._streams)
