@@ -315,6 +315,7 @@ class AsyncConnection(AsyncTransacting):
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor_async(link.dialect, link.raw, batch)
+        link.dialect.require_fits(getattr(cursor, "driver_cursor", cursor), sql, values)
         stream: AsyncStream[Any] = AsyncStream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream

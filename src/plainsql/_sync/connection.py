@@ -316,6 +316,7 @@ class Connection(Transacting):
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor(link.dialect, link.raw, batch)
+        link.dialect.require_fits(getattr(cursor, "driver_cursor", cursor), sql, values)
         stream: Stream[Any] = Stream(self, compiled, cursor, texts, batch)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream

@@ -23,7 +23,7 @@ from plainsql.options import (
     require_pool_limits,
 )
 from plainsql.registry import load_dialect
-from plainsql.url import make_url
+from plainsql.url import discreet, make_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 POOLS: dict[str, type[QueuePool]] = {"QueuePool": QueuePool, "NullPool": NullPool}
 
 
+@discreet
 def create_engine(
     url: str | URL,
     *,
