@@ -146,6 +146,10 @@ class Dialect:
     """Most parameters of one statement; None where the server has no limit.  `parameter_limit` may
     tell more of a connection.
     """
+    max_message: ClassVar[int | None] = None
+    """Most bytes of a statement with its values, where neither the driver nor `require_fits` of a
+    list would refuse more before it is sent.
+    """
     lists_as_arrays: ClassVar[bool] = False
     """True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length."""
     array: ClassVar[type[list[Any]]] = list
@@ -419,7 +423,11 @@ class Dialect:
         return self.max_parameters
 
     def require_fits(self, cursor: Any, sql: str, values: Any) -> None:
-        """Refuse, before it is sent, a statement with a list that is too long for the server."""
+        """Refuse, before it is sent, a statement that is too long for the server.
+
+        Asked where a list was spread, and of long values where there is a `max_message`; then
+        `cursor` may be None.
+        """
 
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         """Return a cursor that does not buffer; creating it does no I/O."""

@@ -23,7 +23,10 @@ SOURCE = ROOT / "src" / "plainsql"
 
 FLOORS = [
     {"errors", "url"},
-    {"driver", "rules", "lexing", "splitting", "codecs", "bridge", "dialect", "registry"},
+    {
+        *("driver", "rules", "lexing", "splitting", "codecs", "bridge", "dialect", "registry"),
+        "hosts",
+    },
     {
         *("clause", "templates", "rendering", "statement", "cache", "row", "result", "mapping"),
         *("nesting", "ledger", "options", "echo"),
