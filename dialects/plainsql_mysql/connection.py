@@ -21,7 +21,7 @@ class GuardedConnection(Connection):
         """Send a statement and read its answer: PyMySQL's own, with a look at the length."""
         if isinstance(sql, str):
             sql = sql.encode(self.encoding)
-        if len(sql) >= self.plainsql_packet:
+        if len(sql) + 1 >= self.plainsql_packet:
             raise err.DataError(ER.NET_PACKET_TOO_LARGE, self._too_large(len(sql)))
         self._execute_command(COMMAND.COM_QUERY, sql)  # type: ignore[attr-defined]
         try:
@@ -33,8 +33,8 @@ class GuardedConnection(Connection):
 
     def _too_large(self, size: int) -> str:
         return (
-            f"the statement has {size + 1} bytes, which is more than the {self.plainsql_packet} "
-            "that this server takes (max_allowed_packet)"
+            f"the statement has {size + 1} bytes, and this server takes less than "
+            f"{self.plainsql_packet} (max_allowed_packet)"
         )
 
     def _refuse_file(self, exc: RuntimeError) -> NoReturn:

@@ -368,10 +368,10 @@ class MySQLDialect(Dialect):
         if len(sql) * 4 + longest < packet:
             return
         size = len(cursor.mogrify(sql, values).encode(errors="replace")) + 1
-        if size > packet:
+        if size >= packet:
             raise ParameterError(
-                f"the statement has {size} bytes, which is more than the {packet} that "
-                f"this {self.name} server takes (max_allowed_packet)"
+                f"the statement has {size} bytes, and this {self.name} server takes less than "
+                f"{packet} (max_allowed_packet)"
             )
 
     def column_codes(self, columns: Any) -> tuple[Any, ...]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from plainsql.cache import StatementCache
 from plainsql.concurrency import hard_close_async, run_hook_async
 from plainsql.errors import ConnectError
-from plainsql.url import Secret, forget_frames
 from plainsql.result import PLAIN, View
 from plainsql.row import row_class
+from plainsql.url import Secret, forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

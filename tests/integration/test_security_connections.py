@@ -1,0 +1,320 @@
+"""What an attacker may try with sizes, texts and URLs, on every database: nothing comes of it.
+
+Rows S18 to S21 and S26 to S31 of the security matrix; those before are in `test_security`, those
+that need a server of ill will, or certificates, in `test_security_wire`, secrets in
+`test_security_secrets`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from plainsql import (
+    DataError,
+    ParameterError,
+    SQLTextError,
+    UniqueViolation,
+    URLError,
+    create_engine,
+    make_url,
+    unsafe_text,
+)
+from plainsql_postgresql.dialect import MESSAGE, PostgreSQLDialect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from plainsql import Connection, Engine
+    from plainsql.aio import AsyncEngine
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """A connection; rolled back and closed at the end."""
+    with engine.connect() as connection:
+        yield connection
+
+
+def most(connection: Connection) -> int:
+    """The most bytes that a message to this server has."""
+    name = connection.engine.name
+    if name == "postgresql":
+        return MESSAGE
+    if name == "sqlite":
+        connection.execute("SELECT 1")
+        return int(connection.connection.getlimit(0)) + 1  # SQLITE_LIMIT_LENGTH
+    return int(connection.scalar("SELECT @@max_allowed_packet"))
+
+
+# -- S18 ---------------------------------------------------------------------------------------
+
+
+def zeros(connection: Connection) -> bytes:
+    """More than the server takes; as zeros nobody wrote they cost no memory."""
+    limit = most(connection)
+    return bytes(limit if connection.engine.name in ("postgresql", "sqlite") else limit // 2)
+
+
+@pytest.mark.parametrize("way", ["execute", "many", "driver", "list"])
+def test_s18_a_value_beyond_the_limit_is_refused_unsent(connection: Connection, way: str) -> None:
+    value = zeros(connection)
+    connection.execute("SELECT 1")
+    raw = connection.connection
+    marker = {"qmark": "?"}.get(connection.engine.dialect.paramstyle, "%s")
+    with pytest.raises((ParameterError, DataError), match=r"bytes|too big|too long|longer"):
+        if way == "execute":
+            connection.execute("SELECT length(:v)", {"v": value})
+        elif way == "many":
+            connection.execute("SELECT length(:v)", [{"v": b""}, {"v": value}])
+        elif way == "driver":
+            connection.exec_driver_sql(unsafe_text(f"SELECT length({marker})"), (value,))
+        else:
+            connection.execute("SELECT 1 WHERE :w IN :vs", {"w": b"", "vs": [b"", value]})
+    assert connection.scalar("SELECT :v", {"v": "still here"}) == "still here"
+    assert connection.connection is raw
+
+
+async def test_s18_so_it_is_for_tasks(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        sync_like: Any = connection
+        limit = GIB
+        if engine_async.name in ("mysql", "mariadb"):
+            limit = int(await sync_like.scalar("SELECT @@max_allowed_packet"))
+        with pytest.raises((ParameterError, DataError)):
+            await connection.execute("SELECT length(:v)", {"v": bytes(limit)})
+        with pytest.raises((ParameterError, DataError)):
+            async with connection.stream("SELECT length(:v)", {"v": bytes(limit)}) as stream:
+                await stream.all()
+        assert await connection.scalar("SELECT 1") == 1
+
+
+@pytest.mark.only_on("postgresql", reason="psycopg cuts a length to 32 bits; MySQL's driver none")
+@pytest.mark.parametrize("more", [10, GIB], ids=["4 GiB and 10 bytes", "5 GiB"])
+def test_s18_a_length_of_more_than_32_bits_is_not_cut(connection: Connection, more: int) -> None:
+    """Unrefused, the first case was stored as its first 10 bytes (see pgx, CVE-2024-27304)."""
+    with pytest.raises(ParameterError, match="more than the 1073737728 that postgresql takes"):
+        connection.execute("SELECT octet_length(:v)", {"v": bytes(4 * GIB + more)})
+    with (
+        pytest.raises(ParameterError),
+        connection.stream("SELECT :v", {"v": bytes(4 * GIB + more)}),
+    ):
+        pass
+    assert connection.scalar("SELECT 1") == 1
+
+
+@pytest.mark.only_on("postgresql", reason="the others' drivers count the message itself")
+def test_s18_many_values_count_together(connection: Connection) -> None:
+    quarter = bytes(GIB // 4)
+    names = ", ".join(f"octet_length(:v{n})" for n in range(5))
+    for odd in (quarter, bytearray(4), [quarter], [["x" * 9_000], quarter]):
+        values: dict[str, Any] = {f"v{n}": quarter for n in range(5)} | {"v4": odd}
+        total = MESSAGE if odd == bytearray(4) else 0
+        values |= {"v3": bytes(GIB // 4 - 4096)} if total else {}
+        with pytest.raises(ParameterError, match="bytes, which is more than"):
+            connection.execute(unsafe_text(f"SELECT {names}"), values)
+
+
+class Short(bytes):
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 3
+
+
+class Small(str):
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 3
+
+
+@pytest.mark.parametrize("cls", [Short, Small], ids=["bytes", "str"])
+def test_s18_a_subclass_does_not_lie_about_its_length(
+    connection: Connection, cls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL with a limit that a test can reach."""
+    size = 100_000
+    if connection.engine.name == "postgresql":
+        monkeypatch.setattr("plainsql_postgresql.dialect.MESSAGE", size)
+    elif connection.engine.name == "sqlite":
+        connection.execute("SELECT 1")
+        connection.connection.setlimit(0, size)  # SQLITE_LIMIT_LENGTH
+    else:
+        connection.execute("SELECT 1")
+        connection.connection.plainsql_packet = size
+    value = cls("x" * (size + 1)) if issubclass(cls, str) else cls(b"x" * (size + 1))
+    with pytest.raises((ParameterError, DataError)):
+        connection.execute("SELECT length(:v)", {"v": value})
+    assert connection.scalar("SELECT 1") == 1
+
+
+@pytest.mark.only_on("mysql", "mariadb", reason="they tell their limit, and it is within reach")
+def test_s18_what_just_fits_is_sent_and_one_byte_more_is_not(connection: Connection) -> None:
+    limit = most(connection)
+    text = "SELECT length(''), ''"  # COM_QUERY is a byte of the packet
+    spare = limit - 2 - len(text)
+    sent = unsafe_text(f"SELECT length(''), '{'x' * spare}'")
+    assert connection.execute(sent).one()[0] == 0
+    with pytest.raises(DataError, match=rf"has {limit} bytes.* less than {limit} ") as caught:
+        connection.execute(unsafe_text(f"SELECT length(''), '{'x' * (spare + 1)}'"))
+    error = caught.value
+    assert (error.code, error.retryable, error.outcome) == ("1153", False, "not_applied")
+    assert connection.scalar("SELECT 1") == 1
+
+
+# -- S19 ---------------------------------------------------------------------------------------
+
+SECOND = [
+    "SELECT :x; DELETE FROM t",
+    "SELECT :x;;SELECT 2",
+    "SELECT :x /* ; */ ; SELECT 2 -- end",
+    "SELECT 1; SELECT :x",
+]
+
+
+@pytest.mark.parametrize("sql", [*SECOND, "SELECT 1; SELECT 2"])
+def test_s19_a_second_statement_is_refused_unsent(connection: Connection, sql: str) -> None:
+    for params in ({"x": 1}, [{"x": 1}, {"x": 2}]):
+        with pytest.raises(SQLTextError, match="a second statement begins here"):
+            connection.execute(unsafe_text(sql), params)
+    with pytest.raises(SQLTextError), connection.stream(unsafe_text(sql), {"x": 1}):
+        pass
+    assert connection.scalar("SELECT 1; -- no second one") == 1
+
+
+@pytest.mark.only_on("mysql", "mariadb", reason="only their drivers have such a flag")
+def test_s19_the_flag_for_several_statements_is_off(connection: Connection) -> None:
+    from pymysql.constants import CLIENT
+
+    connection.execute("SELECT 1")
+    assert not connection.connection.client_flag & CLIENT.MULTI_STATEMENTS
+    with pytest.raises(Exception, match="syntax"):  # the server itself, past our lexer
+        connection.exec_driver_sql("SELECT 1; SELECT 2")
+
+
+# -- S21 ---------------------------------------------------------------------------------------
+
+#: What some driver, or SQLAlchemy, takes from a URL, and lets whoever writes it choose a file to
+#: read, a statement to run or a place to send to.
+BARRED = ["local_infile", "read_default_file", "read_default_group", "init_command", "sql_mode"]
+BARRED += [
+    "options",
+    "service",
+    "servicefile",
+    "passfile",
+    "hostaddr",
+    "password",
+    "user",
+    "dbname",
+]
+BARRED += [
+    "client_flag",
+    "client_encoding",
+    "autocommit",
+    "conv",
+    "cursorclass",
+    "ssl",
+    "ssl_key_password",
+]
+BARRED += ["sslpassword", "sslkeylogfile", "sslcrl", "auth_plugin_map", "server_public_key"]
+BARRED += [
+    "bind_address",
+    "defer_connect",
+    "uri",
+    "vfs",
+    "cache",
+    "immutable",
+    "nolock",
+    "check_same_thread",
+]
+BARRED += ["isolation_level", "factory", "cached_statements", "conninfo", "context", "row_factory"]
+BARRED += ["krbsrvname", "gsslib", "replication", "load_extension", "Host", "HOST", "ssl_ca "]
+
+
+@pytest.mark.parametrize("name", BARRED)
+def test_s21_a_url_has_only_the_options_that_are_known(url: str, name: str) -> None:
+    asked = make_url(url).update_query_dict({name: "canary"})
+    with pytest.raises(URLError) as caught:
+        create_engine(asked)
+    told = str(caught.value)
+    known = sorted(create_engine(url).dialect.url_options)
+    assert f"unknown URL option {name!r}" in told
+    assert told.endswith(f"known: {', '.join(known)}")
+    assert "canary" not in told
+
+
+@pytest.mark.only_on("postgresql", reason="only libpq reads its environment")
+def test_s21_the_environment_fills_only_what_the_url_leaves_open(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """It belongs to whoever starts the program; a URL can not choose what is read of it."""
+    passwords, services = tmp_path / "passwords", tmp_path / "services"
+    parts = make_url(url)
+    passwords.write_text(f"*:*:*:*:{parts.password}\n")
+    passwords.chmod(0o600)
+    services.write_text("[far]\nhost=192.0.2.1\nport=1\ndbname=nowhere\n")
+    environment = {"PGPASSFILE": passwords, "PGSERVICEFILE": services, "PGSERVICE": "far"}
+    environment |= {"PGPASSWORD": "wrong", "PGHOST": "192.0.2.1", "PGDATABASE": "nowhere"}
+    environment |= {"PGAPPNAME": "from the environment", "PGCLIENTENCODING": "LATIN1"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(value))
+    ask = "SELECT current_setting('application_name'), current_setting('client_encoding')"
+    engine = create_engine(parts)
+    with engine.connect() as connection:
+        assert tuple(connection.execute(ask).one()) == ("from the environment", "UTF8")
+    engine.dispose()
+    monkeypatch.delenv("PGPASSWORD")
+    place = parts.render_as_string(hide_password=False).replace(f":{parts.password}@", "@")
+    engine = create_engine(place)
+    with engine.connect() as connection:
+        assert connection.scalar("SELECT 1") == 1  # with the password of the file
+    engine.dispose()
+
+
+@pytest.mark.only_on("mysql", "mariadb", reason="only their clients have such files")
+def test_s21_no_option_file_is_read(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / ".my.cnf").write_text("[client]\nhost=192.0.2.1\nport=1\nlocal-infile=1\n")
+    for name in ("HOME", "MYSQL_HOME", "MYSQL_GROUP_SUFFIX"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("MYSQL_TCP_PORT", "1")
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert connection.scalar("SELECT 1") == 1
+    engine.dispose()
+
+
+# -- S27 ---------------------------------------------------------------------------------------
+
+
+def test_s27_values_are_in_no_error_unless_asked_for(
+    make_engine: Callable[..., Engine], table_name: str
+) -> None:
+    """What the server itself quotes is the server's: here it quotes nothing."""
+    for hide, shown in ((None, False), (True, False), (False, True)):
+        with make_engine(hide_parameters=hide).connect() as connection:
+            for params in ({"x": "canary"}, [{"x": "canary"}, {"x": "b"}]):
+                with pytest.raises(Exception, match="SELECT nothing") as caught:
+                    connection.execute("SELECT nothing FROM nowhere WHERE x = :x", params)
+                assert ("canary" in str(caught.value)) is shown
+                connection.rollback()
+    with make_engine().connect() as connection:
+        connection.execute(
+            unsafe_text(f"CREATE TABLE {table_name} (x VARCHAR(20) PRIMARY KEY, y INT)")
+        )
+        insert = unsafe_text(f"INSERT INTO {table_name} VALUES (:x, :y)")
+        with pytest.raises(UniqueViolation) as unique:
+            connection.execute(insert, [{"x": "a", "y": 4711}, {"x": "a", "y": 4711}])
+        assert "4711" not in str(unique.value)
+        connection.rollback()
+        connection.execute(unsafe_text(f"DROP TABLE IF EXISTS {table_name}"))
+        connection.commit()
+
+
+def test_s18_the_limit_is_the_servers_own() -> None:
+    assert PostgreSQLDialect.max_message == MESSAGE < (1 << 30) - 2
