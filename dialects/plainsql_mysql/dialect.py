@@ -193,10 +193,10 @@ class MySQLDialect(Dialect):
         own = {"host": url.host or "localhost", **options, **connect_args}
         tls = _tls({name: own.pop(name) for name in TLS if name in own}, own)
         limit = min(timeout, options.get("connect_timeout", timeout))
-        return {
+        arguments = {
             "port": url.port or 3306,
             "user": url.username,
-            "password": (url.password or "").encode(),
+            "password": url.password or "",
             "database": url.database,
             "charset": "utf8mb4",
             "autocommit": True,
@@ -210,6 +210,9 @@ class MySQLDialect(Dialect):
             **tls,
             **{name: own[name] for name in own if name not in LIMITS or name in connect_args},
         }
+        if isinstance(arguments["password"], str):  # or PyMySQL takes it for latin1
+            arguments["password"] = arguments["password"].encode()
+        return arguments
 
     def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
         options = self.options(url)

@@ -75,6 +75,14 @@ def forget_frames(exc: BaseException) -> None:
             chain += [other for other in others if other not in chain]
 
 
+def not_pickled(thing: object) -> NoReturn:
+    """Refuse to be pickled or copied; the `__reduce__` of what holds connections."""
+    raise TypeError(
+        f"{type(thing).__name__} can not be pickled or copied: it holds connections; "
+        "make another one where it is needed"
+    )
+
+
 class Secret(Generic[T]):
     """Hold what no repr and no pickle shows; `reveal()` where it is used, not before."""
 

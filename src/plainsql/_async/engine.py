@@ -23,7 +23,7 @@ from plainsql.options import (
     require_pool_limits,
 )
 from plainsql.registry import load_dialect
-from plainsql.url import discreet, make_url
+from plainsql.url import discreet, make_url, not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,6 +257,8 @@ class AsyncEngine:
     def _next_stream(self) -> int:
         return next(self._streams)
 
+    __reduce__ = not_pickled
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url})"
 
@@ -295,6 +297,8 @@ class AsyncRawConnection:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    __reduce__ = not_pickled
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.driver_connection, name)

@@ -21,6 +21,7 @@ from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
 from plainsql.templates import Template
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -513,6 +514,8 @@ class Connection(Transacting):
     def __del__(self) -> None:
         if self._slot is not None:
             self._engine._pool.drop(self._slot)
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "in transaction" if self._nesting.scopes else "idle"
