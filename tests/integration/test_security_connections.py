@@ -7,12 +7,17 @@ that need a server of ill will, or certificates, in `test_security_wire`, secret
 
 from __future__ import annotations
 
+import logging
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plainsql import (
     DataError,
+    DBAPIError,
     ParameterError,
     SQLTextError,
     UniqueViolation,
@@ -318,3 +323,129 @@ def test_s27_values_are_in_no_error_unless_asked_for(
 
 def test_s18_the_limit_is_the_servers_own() -> None:
     assert PostgreSQLDialect.max_message == MESSAGE < (1 << 30) - 2
+
+
+# -- S24, S28 ----------------------------------------------------------------------------------
+
+#: Ends of lines, a terminal's commands, and what turns the text around or hides it.
+ODD = "a\rINFO forged\n\x1b[2J\x07\x85\u2028\u2029\u202e\u2066\u200b\ufeff\x9bb"
+
+
+def is_plain(line: str) -> bool:
+    """Whether a terminal and a reader see one line as it is."""
+    return line.isprintable()
+
+
+def test_s24_what_a_server_says_commands_no_terminal(connection: Connection) -> None:
+    """In our errors; the driver's own, their cause, keep what came."""
+    odd = connection.engine.quote(ODD.replace("\ufeff", ""))
+    with pytest.raises(DBAPIError) as caught:
+        connection.execute(unsafe_text(f"SELECT {odd}.x"))
+    error = caught.value
+    assert "\\x1b[2J" in str(error)
+    assert all(is_plain(line) for line in str(error).split("\n"))
+    assert all(is_plain(line) for line in repr(error).split("\n"))
+    assert error.statement == f"SELECT {odd}.x"
+
+
+class Odd:
+    """What a user's type may show of itself."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return ODD
+
+
+@pytest.fixture
+def records() -> Iterator[list[logging.LogRecord]]:
+    """All that the echo log says."""
+    kept: list[logging.LogRecord] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(record)
+
+    handler, logger = Kept(), logging.getLogger("plainsql.engine")
+    level = logger.level
+    logger.addHandler(handler)
+    yield kept
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_s28_an_event_is_one_line_of_the_log_whatever_stands_in_it(
+    make_engine: Callable[..., Engine], records: list[logging.LogRecord]
+) -> None:
+    engine = make_engine(echo=True)
+    sql = unsafe_text(f"SELECT :x AS {engine.quote(ODD)}\n  WHERE\t1 = 1 /* {ODD} */")
+    with engine.connect() as connection:
+        assert connection.execute(sql, {"x": ODD}).scalar() == ODD
+        connection.execute(sql, [{"x": ODD}, {"x": ODD}])
+        connection.exec_driver_sql(unsafe_text(f"SELECT 1 -- {ODD[-4:]}"))
+    said = [record.getMessage() for record in records]
+    assert len([line for line in said if line.startswith("SELECT")]) == 3
+    assert all(map(is_plain, said)), said
+    assert any("\\n  WHERE\\t1 = 1" in line for line in said)
+    assert any("a\\rINFO forged\\n\\x1b[2J" in line for line in said)
+
+
+def test_s28_a_value_that_shows_itself_over_two_lines_is_one(
+    records: list[logging.LogRecord],
+) -> None:
+    from plainsql.echo import Echo
+
+    Echo(hidden=False).statement("SELECT ?", (Odd(""),))
+    assert all(is_plain(record.getMessage()) for record in records)
+    assert len(records) == 2
+
+
+# -- S29 ---------------------------------------------------------------------------------------
+
+SCHEMES = [
+    "os.path",
+    "plainsql_sqlite.dialect:SQLiteDialect",
+    "../sqlite",
+    "sqlite/../os",
+    "a b",
+    "",
+    "_sqlite",
+]
+SCHEMES += [
+    "sqlite+os.system",
+    "sqlite+a+b",
+    "sq\u0131te",
+    "\uff53qlite",
+    "sqlite\n",
+    "sqlite%0A",
+    "5qlite",
+]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_s29_a_scheme_is_a_name_and_nothing_else(scheme: str) -> None:
+    with pytest.raises(URLError):
+        create_engine(f"{scheme}:///x")
+
+
+def test_s29_a_name_in_a_url_is_looked_up_and_not_imported(tmp_path: Any) -> None:
+    """In a process of its own: a module of that name lies right beside the program."""
+    for name in ("evil", "plainsql_evil", "evil_dialect"):
+        (tmp_path / f"{name}.py").write_text("print('imported')\nDialect = object\n")
+    code = (
+        "import sys, plainsql\n"
+        "for url in ('evil://', 'plainsql_evil://', 'sqlite+evil://', 'evil_dialect+evil://'):\n"
+        "    try: plainsql.create_engine(url)\n"
+        "    except plainsql.UnknownDialect: print('refused')\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["refused"] * 4
