@@ -224,6 +224,13 @@ class Dialect:
 
         return await bridge(self, lambda: self.adopt(creator))
 
+    def confine(self, root: str) -> None:
+        """Open only files in this folder, links resolved; ArgumentError where there are no files.
+
+        Called before `open_database`.
+        """
+        raise ArgumentError(f"root is for databases that are files; {self.name} has a server")
+
     def open_database(self, url: URL) -> Any:
         """Return what must live as long as the engine does, with a `close()`, or None."""
         return None

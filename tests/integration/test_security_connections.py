@@ -11,11 +11,14 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plainsql import (
+    URL,
+    ArgumentError,
     DataError,
     DBAPIError,
     ParameterError,
@@ -449,3 +452,133 @@ def test_s29_a_name_in_a_url_is_looked_up_and_not_imported(tmp_path: Any) -> Non
         check=True,
     )
     assert done.stdout.split() == ["refused"] * 4
+
+
+# -- S30 ---------------------------------------------------------------------------------------
+
+
+def opened(url: str | URL, **options: Any) -> str:
+    """Open an SQLite database and return the path that SQLite itself has for it."""
+    engine = create_engine(url, **options)
+    try:
+        with engine.begin() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS t (x)")
+            return str(connection.execute("PRAGMA database_list").first()[2])  # type: ignore[index]
+    finally:
+        engine.dispose()
+
+
+NAMES = [
+    "file:x",
+    "file:x?mode=memory",
+    "file:/etc/passwd",
+    "x?mode=ro",
+    "x#y",
+    "%2e",
+    ":memory:x",
+    " ",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", ["", "rwc"])
+def test_s30_a_name_is_a_files_name_and_no_uri(
+    name: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file:").mkdir()
+    (tmp_path / "file:" / "etc").mkdir()
+    place = URL.create("sqlite", database=name, query={"mode": mode} if mode else {})
+    assert opened(place) == str(tmp_path / name)
+    assert (tmp_path / name).is_file()
+    assert opened(place, connect_args={"uri": True}) == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["cache", "vfs", "immutable", "nolock", "psow", "modeof", "key"])
+def test_s30_of_sqlites_uri_only_the_mode_is_taken(name: str, tmp_path: Path) -> None:
+    with pytest.raises(URLError, match="unknown URL option"):
+        create_engine(f"sqlite:///{tmp_path}/x?{name}=1")
+    with pytest.raises(URLError, match="possible are ro, rw, rwc"):
+        create_engine(f"sqlite:///{tmp_path}/x?mode=memory")
+
+
+def test_s30_a_relative_file_stays_where_it_was_when_the_engine_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    engine = create_engine("sqlite:///x.db", poolclass="NullPool")
+    with engine.begin() as connection:
+        connection.execute("CREATE TABLE t (x)")
+    monkeypatch.chdir("other")
+    with engine.connect() as connection:
+        assert connection.scalar("SELECT count(*) FROM t") == 0
+    assert list(Path().iterdir()) == []
+
+
+OUTSIDE = [
+    "../x",
+    "a/../../x",
+    "link/x",
+    "to_file",
+    "/etc/x",
+    "../root2/x",
+    "loop/../../../../../x",
+]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_s30_a_root_holds_all_files(name: str, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root, root / "a", outside, tmp_path / "root2"):
+        folder.mkdir()
+    (root / "link").symlink_to(outside)
+    (root / "to_file").symlink_to(outside / "x")
+    (root / "loop").symlink_to(root)
+    for place in (f"sqlite:///{name}", f"sqlite:///{name}?mode=rwc"):
+        with pytest.raises(URLError, match="is not in the root of SQLite's files"):
+            opened(place, root=root)
+    assert not list(tmp_path.rglob("x"))
+
+
+def test_s30_a_link_that_is_laid_later_is_found_out_too(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    engine = create_engine("sqlite:///x", root=root, poolclass="NullPool")
+    with engine.begin() as connection:
+        connection.execute("CREATE TABLE t (x)")
+    (root / "x").rename(outside / "x")
+    (root / "x").symlink_to(outside / "x")
+    with pytest.raises(URLError, match="is not in the root"):
+        engine.connect()
+
+
+def test_s30_within_the_root_everything_works(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    (tmp_path / "way").symlink_to(root)
+    (root / "here").symlink_to(root / "a")
+    assert opened("sqlite:///x", root=str(root)) == str(root / "x")
+    assert opened("sqlite:///here/x", root=tmp_path / "way") == str(root / "a" / "x")
+    assert opened(f"sqlite:///{root}/a/../y", root=root) == str(root / "y")
+    assert opened("sqlite:///file:x?mode=rwc", root=root) == str(root / "file:x")
+    assert not Path(opened("sqlite://", root=root)).exists()  # in memory
+
+
+def test_s30_a_root_that_can_not_be_meant_is_refused(url: str, tmp_path: Path) -> None:
+    asked = make_url(url)
+    for root in (tmp_path / "missing", 3, b"x"):
+        with pytest.raises(ArgumentError, match="root"):
+            create_engine(asked, root=root)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="creator"):
+        create_engine("sqlite:///x", root=tmp_path, creator=lambda: None)
+    if asked.get_backend_name() != "sqlite":
+        with pytest.raises(ArgumentError, match="root is for databases that are files"):
+            create_engine(asked, root=tmp_path)
+
+
+@pytest.mark.only_on("sqlite", reason="the others load on the server's side")
+def test_s30_no_extension_is_loaded(connection: Connection) -> None:
+    with pytest.raises(DBAPIError, match=r"not authorized|no such function"):
+        connection.execute("SELECT load_extension('x')")

@@ -5,6 +5,7 @@ Floor 3, source of the sync twin.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ def create_async_engine(
     strict_parameters: bool = False,
     creator: Callable[[], Any] | None = None,
     on_connect: Callable[[Any], Any] | None = None,
+    root: str | os.PathLike[str] | None = None,
     json_dumps: Callable[[Any], str] | None = None,
     json_loads: Callable[[str | bytes], Any] | None = None,
 ) -> AsyncEngine:
@@ -79,6 +81,8 @@ def create_async_engine(
     - `creator`: called, without arguments, for each new connection instead of the driver's
       `connect`.
     - `on_connect`: called with each new driver connection, to set it up.
+    - `root`: the folder that the file of an SQLite URL must be in, links resolved; a relative name
+      begins there.
     - `json_dumps`, `json_loads`: instead of the standard library's, for `Json` and JSON columns.
 
     Raises `URLError`, `UnknownDialect` (naming the extra to install) or `ArgumentError`.
@@ -99,6 +103,8 @@ def create_async_engine(
     )
     if not isinstance(connect_args, Mapping | None):
         raise ArgumentError(f"connect_args must be a mapping, not {type(connect_args).__name__}")
+    if root is not None:
+        _confine(dialect, root, creator)
     dialect.codecs.json(json_dumps, json_loads)
     opener = AsyncOpener(
         dialect,
@@ -125,6 +131,14 @@ def create_async_engine(
         show_parameters=hide_parameters is False,
         strict=strict_parameters,
     )
+
+
+def _confine(dialect: Dialect, root: Any, creator: Any) -> None:
+    if not isinstance(root, str | os.PathLike):
+        raise ArgumentError(f"root must be a path, not {type(root).__name__}")
+    if creator is not None:
+        raise ArgumentError("root can not confine what a creator opens: give one of the two")
+    dialect.confine(os.fspath(root))
 
 
 def _pool_class(poolclass: Any) -> type[AsyncQueuePool]:
