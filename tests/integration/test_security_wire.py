@@ -253,6 +253,24 @@ def test_s22_a_certificate_with_another_name_is_refused(tls: Server, authority: 
     assert caught.value.phase == "tls"
 
 
+@pytest.mark.parametrize("tls", ["mariadb"], indirect=True)
+def test_s22_pymysqls_own_options_mean_what_they_say(
+    tls: Server, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it verifies no name without `ssl_ca`, and nothing at all with `ssl_ca` alone."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
+    url = make_url(tls.url)
+    named = {"ssl_verify_identity": "on"}
+    assert is_encrypted(url.update_query_dict(named))
+    for wrong in (
+        url.set(host="localhost").update_query_dict(named),
+        url.update_query_dict({"ssl_ca": str(authority / "other.pem")}),
+    ):
+        with pytest.raises(ConnectError) as caught:
+            connect(wrong)
+        assert caught.value.phase == "tls"
+
+
 def test_s22_elsewhere_verification_needs_no_option(
     tls: Server, authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
