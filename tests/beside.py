@@ -36,6 +36,11 @@ class Beside:
         except BaseException as exc:  # noqa: BLE001 - raised again by `result`
             self._error = exc
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended."""
+        return not self._thread.is_alive()
+
     def result(self) -> Any:
         """Wait for the call and return, or raise, what it did."""
         self._thread.join(DEADLINE)
@@ -53,6 +58,11 @@ class AsyncBeside:
 
     async def _run(self, call: Callable[..., Any], args: Any) -> Any:
         return await call(*args)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended."""
+        return self._task.done()
 
     def cancel(self) -> None:
         """Cancel the task."""

@@ -11,6 +11,7 @@ import functools
 import gc
 import os
 import sqlite3
+import subprocess
 import sys
 import time
 import warnings
@@ -418,17 +419,31 @@ class Finder:
         raise Unavailable("; ".join(reasons))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """`mark URL`: allow the tests to write there."""
-    if len(arguments) != 2 or arguments[0] != "mark":
-        print("usage: python -m tests.servers mark URL", file=sys.stderr)
-        return 2
+def with_servers(command: Sequence[str]) -> int:
+    """Run a command that finds each database by its URL in the environment."""
+    finder = Finder(given_urls((), os.environ, ROOT / ".env.test"))
     try:
-        print(f"{masked(arguments[1])} ({mark_given(arguments[1])}) is marked for tests")
-    except Unusable as exc:
+        servers = [finder.find(kind) for kind in KINDS if kind != "sqlite"]
+        urls = {f"PLAINSQL_TEST_{server.kind.upper()}_URL": server.url for server in servers}
+        return subprocess.run(command, env={**os.environ, **urls}, check=False).returncode
+    finally:
+        finder.stop()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`mark URL`: allow the tests to write there; `run COMMAND`: with a server of each kind."""
+    try:
+        match arguments:
+            case ["mark", url]:
+                print(f"{masked(url)} ({mark_given(url)}) is marked for tests")
+                return 0
+            case ["run", _, *_]:
+                return with_servers(arguments[1:])
+    except (Unusable, Unavailable) as exc:
         print(exc, file=sys.stderr)
         return 1
-    return 0
+    print("usage: python -m tests.servers mark URL | run COMMAND…", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

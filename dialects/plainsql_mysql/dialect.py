@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
 from plainsql.codecs import Json
+from plainsql.deadline import within
 from plainsql.dialect import Dialect, one_by_one
 from plainsql.errors import ArgumentError, NotSupportedError, ParameterError
 from plainsql.hosts import is_local
@@ -46,6 +48,7 @@ JSON, TINY, BOOLEAN = 245, 1, "TINYINT(1)"  # FIELD_TYPE of the protocol; BOOLEA
 LONGEST_INSERT = 1 << 20  # in bytes, where the server would take more
 IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
 YEAR = 31_536_000  # in seconds; PyMySQL takes no longer connect_timeout
+CANCEL_TIMEOUT = 5.0  # in seconds, for the connection that carries the request
 CHARSETS = ("utf8mb4", "utf8mb3", "ascii", "latin1")
 
 
@@ -141,7 +144,7 @@ class MySQLDialect(Dialect):
     extra = "mysql"
     paramstyle: ClassVar[ParamStyle] = "format"
     lexical = LEXICAL
-    capabilities = frozenset({"savepoints", "read_only", "implicit_commit"})
+    capabilities = frozenset({"savepoints", "read_only", "implicit_commit", "cancel"})
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "unix_socket": str,
         "charset": _charset,
@@ -216,30 +219,41 @@ class MySQLDialect(Dialect):
 
     def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
         options = self.options(url)
+        limit = min(timeout, options.get("connect_timeout", timeout))
+
+        def open_one(limit: float = CANCEL_TIMEOUT) -> Any:
+            return self._connect(**self._arguments(url, limit, connect_args))
+
+        def open_and_set_up() -> Any:
+            raw = open_one(limit)
+            for name in ("read_timeout", "write_timeout"):
+                if name not in connect_args:
+                    setattr(raw, f"_{name}", options.get(name))
+            return self._set_up(raw, open_one)
+
         try:
-            raw = self._connect(**self._arguments(url, timeout, connect_args))
+            return within(limit, open_and_set_up)
+        except TimeoutError:
+            text = f"Can't connect to MySQL server on {url.host!r} (timed out)"
+            raise self._pymysql.err.OperationalError(2003, text) from None
         except RuntimeError as exc:  # a package for the login method is missing
             raise self._pymysql.err.OperationalError(2059, str(exc)) from exc
         except OSError as exc:  # PyMySQL has its own for all that comes later
             text = f"TLS can not be set up: {exc}"
             raise self._pymysql.err.OperationalError(2026, text) from exc
-        for name in ("read_timeout", "write_timeout"):
-            if name not in connect_args:
-                setattr(raw, f"_{name}", options.get(name))
-        self._set_up(raw)
-        return raw
 
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
         raw.autocommit(True)
-        self._set_up(raw)
-        return raw
+        return self._set_up(raw, creator)
 
-    def _set_up(self, raw: Any) -> None:
+    def _set_up(self, raw: Any, open_another: Callable[[], Any]) -> Any:
+        raw.plainsql_open_another = open_another
         types.teach(raw.encoders)
         with raw.cursor() as cursor:
             cursor.execute(MODE_SQL)
             self.learn_mode(raw, cursor.fetchone())
+        return raw
 
     def learn_mode(self, raw: Any, told: tuple[Any, ...]) -> None:
         mode, version, packet, *charsets = told
@@ -316,7 +330,8 @@ class MySQLDialect(Dialect):
         return "active" if raw.server_status & IN_TRANSACTION else "idle"
 
     def fileno(self, raw: Any) -> int | None:
-        return raw._sock.fileno() if raw.open else None  # noqa: SLF001 - it has no public name
+        sock = raw._sock  # noqa: SLF001 - it has no public name
+        return None if sock is None else sock.fileno()
 
     def abort(self, raw: Any) -> None:
         if raw._result is not None:  # noqa: SLF001 - as above
@@ -326,6 +341,14 @@ class MySQLDialect(Dialect):
 
     def finish(self, raw: Any) -> None:
         raw._force_close()  # noqa: SLF001 - close() would speak to the server
+
+    def cancel(self, raw: Any) -> None:
+        with raw.plainsql_open_another() as another, another.cursor() as cursor:
+            cursor.execute(f"KILL QUERY {raw.thread_id()}")
+
+    def timeout_sql(self, seconds: float | None) -> str:
+        limit = "DEFAULT" if seconds is None else str(ceil(seconds * 1000))
+        return f"SET SESSION max_execution_time = {limit}"
 
     # -- transactions --------------------------------------------------------------------------
 
@@ -404,3 +427,7 @@ class MariaDBDialect(MySQLDialect):
     capabilities = MySQLDialect.capabilities | {"returning"}
     parameter_codecs = types.PARAMETER_CODECS
     typed_codecs = types.MARIADB_TYPED
+
+    def timeout_sql(self, seconds: float | None) -> str:
+        limit = "DEFAULT" if seconds is None else f"{max(seconds, 0.001):.6f}"
+        return f"SET SESSION max_statement_time = {limit}"

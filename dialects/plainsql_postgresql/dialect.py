@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql import errors
 from plainsql.codecs import default_loads
+from plainsql.deadline import within
 from plainsql.dialect import Dialect
 from plainsql.errors import ParameterError
 from plainsql.hosts import is_local
 from plainsql.rules import LexicalRules
 from plainsql_postgresql import codes, types
-from plainsql_postgresql.deadline import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +48,7 @@ TUPLES_OK = 2
 #: The server takes a message of 1 GiB less 2 bytes; the rest is left for the names in it.  Of a
 #: longer value psycopg sends the length in 32 bits, and as much as those say.
 MESSAGE = (1 << 30) - 4096
+CANCEL_TIMEOUT = 5.0  # in seconds, for the connection that carries the request
 PIPELINE_OFF = 0
 #: The libpq that knows the option require_auth.
 REQUIRE_AUTH = 160000
@@ -119,7 +120,7 @@ class PostgreSQLDialect(Dialect):
     paramstyle: ClassVar[ParamStyle] = "format"
     lexical = LEXICAL
     capabilities = frozenset(
-        {"savepoints", "read_only", "deferrable", "interleaved_streams", "returning"}
+        {"savepoints", "read_only", "deferrable", "interleaved_streams", "returning", "cancel"}
     )
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "host": str,
@@ -314,6 +315,17 @@ class PostgreSQLDialect(Dialect):
 
     def finish(self, raw: Any) -> None:
         raw.pgconn.finish()
+
+    def cancel(self, raw: Any) -> None:
+        raw.cancel_safe(timeout=CANCEL_TIMEOUT)
+
+    async def cancel_async(self, raw: Any) -> None:
+        await raw.cancel_safe(timeout=CANCEL_TIMEOUT)
+
+    def timeout_sql(self, seconds: float | None) -> str:
+        if seconds is None:
+            return "RESET statement_timeout"
+        return f"SET statement_timeout = {ceil(seconds * 1000)}"
 
     # -- transactions --------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plainsql.dialect import Dialect
@@ -68,7 +69,9 @@ class SQLiteDialect(Dialect):
     driver_name = "sqlite3"
     paramstyle: ClassVar[ParamStyle] = "qmark"
     lexical = LEXICAL
-    capabilities = frozenset({"savepoints", "read_only", "interleaved_streams", "returning"})
+    capabilities = frozenset(
+        {"savepoints", "read_only", "interleaved_streams", "returning", "cancel"}
+    )
     isolation_levels = ("SERIALIZABLE",)
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "foreign_keys": _flag,
@@ -91,6 +94,7 @@ class SQLiteDialect(Dialect):
         self._folder = "."
         self._root: str | None = None
         self._begin = "BEGIN"
+        self._busy_timeout = 5000
 
     def load(self) -> None:
         import sqlite3
@@ -113,6 +117,7 @@ class SQLiteDialect(Dialect):
         mode = options.get("begin", "deferred")
         # The engine asks for the options first; its transactions begin as they say.
         self._begin = "BEGIN" if mode == "deferred" else f"BEGIN {mode.upper()}"
+        self._busy_timeout = options.get("busy_timeout", self._busy_timeout)
         return options
 
     def confine(self, root: str) -> None:
@@ -178,7 +183,7 @@ class SQLiteDialect(Dialect):
         return raw
 
     def _configure(self, raw: Any, options: Mapping[str, Any]) -> None:
-        raw.execute(f"PRAGMA busy_timeout = {options.get('busy_timeout', 5000)}")
+        raw.execute(f"PRAGMA busy_timeout = {self._busy_timeout}")
         raw.execute(f"PRAGMA foreign_keys = {options.get('foreign_keys', 'on')}")
         if "synchronous" in options:
             raw.execute(f"PRAGMA synchronous = {options['synchronous']}")
@@ -250,6 +255,16 @@ class SQLiteDialect(Dialect):
 
     def abort(self, raw: Any) -> None:
         raw.interrupt()
+
+    def cancel(self, raw: Any) -> None:
+        raw.interrupt()
+
+    def timeout_sql(self, seconds: float | None) -> str:
+        """What waits for a lock does not hear of an interrupt; that wait has a limit of its own."""
+        wait = self._busy_timeout
+        if seconds is not None:
+            wait = min(wait, ceil(seconds * 1000))
+        return f"PRAGMA busy_timeout = {wait}"
 
     # -- transactions --------------------------------------------------------------------------
 

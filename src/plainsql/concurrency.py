@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -197,6 +199,118 @@ async def execute_many_async(link: Any, sql: str, rows: Sequence[Any], many: Man
     if link.own is link.raw:
         return await dialect.execute_many_async(link.cursor, sql, rows, many)
     return await link.raw.run(lambda: dialect.execute_many(link.own_cursor, sql, rows, many))
+
+
+class Timer:
+    """Calls functions at their times, in one thread for the whole process; begun when needed."""
+
+    def __init__(self) -> None:
+        self._begin_afresh()
+
+    def _begin_afresh(self) -> None:
+        self._forks = forks
+        self._changed = threading.Condition()
+        self._times: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._thread: threading.Thread | None = None
+
+    def ring_at(self, when: float, act: Callable[[], None]) -> None:
+        """Call `act` at that time of the monotonic clock; it must not block."""
+        if self._forks != forks:
+            self._begin_afresh()
+        with self._changed:
+            self._count += 1
+            heappush(self._times, (when, self._count, act))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="plainsql-timer", daemon=True
+                )
+                self._thread.start()
+            elif self._times[0][2] is act:
+                self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            self._next()()
+
+    def _next(self) -> Callable[[], None]:
+        with self._changed:
+            while not self._times or self._times[0][0] > time.monotonic():
+                self._changed.wait(self._times[0][0] - time.monotonic() if self._times else None)
+            return heappop(self._times)[2]
+
+
+ring_at = Timer().ring_at
+
+
+def ring_at_async(when: float, act: Callable[[], None]) -> None:
+    """Call `act` at that time of the monotonic clock, in the running loop."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    loop.call_at(loop.time() + when - time.monotonic(), act)
+
+
+class Twin:
+    """A descriptor of the same socket, so that no other one that gets its number can be meant."""
+
+    def __init__(self, fd: int) -> None:
+        import socket
+
+        self._socket = socket.socket(fileno=os.dup(fd))
+
+    def shut(self) -> None:
+        """Shut the socket, for the driver's descriptor, too."""
+        self._socket.shutdown(2)  # SHUT_RDWR
+
+    def close(self) -> None:
+        """Close this descriptor, not the driver's."""
+        self._socket.close()
+
+
+class Errand:
+    """Something that is done meanwhile, in a thread of its own."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=act, name="plainsql-errand", daemon=True)
+        self._thread.start()
+
+    def is_done(self, seconds: float) -> bool:
+        """Wait for its end, so many seconds at most; tell whether it has come."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+
+class AsyncErrand:
+    """Something that is done meanwhile, in a task of its own."""
+
+    def __init__(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        import asyncio
+
+        self._task = asyncio.ensure_future(act())
+
+    async def is_done(self, seconds: float) -> bool:
+        """Wait for its end, so many seconds at most; tell whether it has come."""
+        import asyncio
+
+        done, _ = await asyncio.wait([self._task], timeout=seconds)
+        return bool(done)
+
+
+def cancel(dialect: Dialect, raw: Any, own: Any) -> None:
+    """Ask the server to stop what runs on a connection, from another thread."""
+    del own
+    dialect.cancel(raw)
+
+
+async def cancel_async(dialect: Dialect, raw: Any, own: Any) -> None:
+    """Ask the server to stop what runs on a connection, from another task."""
+    import asyncio
+
+    if own is raw:
+        await dialect.cancel_async(raw)
+    else:
+        await asyncio.to_thread(dialect.cancel, own)
 
 
 def hard_close(dialect: Dialect, raw: Any) -> None:

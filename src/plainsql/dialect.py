@@ -105,7 +105,7 @@ class Dialect:
     capabilities: ClassVar[frozenset[str]] = frozenset({"savepoints"})
     """What it can: "savepoints", "read_only", "deferrable", "interleaved_streams" (other statements
     may run while a stream is open), "implicit_commit" (some statements commit by themselves),
-    "returning" (INSERT, UPDATE or DELETE can return rows).
+    "returning" (INSERT, UPDATE or DELETE can return rows), "cancel" (`cancel` stops a statement).
     """
     isolation_levels: ClassVar[tuple[str, ...]] = ISOLATION_LEVELS
     """The isolation levels that the database has, by their portable names."""
@@ -340,6 +340,18 @@ class Dialect:
         with socket.socket(fileno=os.dup(fd)) as twin:
             twin.shutdown(socket.SHUT_RDWR)
 
+    def cancel(self, raw: Any) -> None:
+        """Ask the server, from another thread, to stop what runs on the connection.
+
+        Returns when the server was told: the request hits nothing that begins later.  It may
+        block, for as long as the dialect lets a connect take.
+        """
+        raise NotSupportedError(f"{self.name} can not cancel a statement")
+
+    async def cancel_async(self, raw: Any) -> None:
+        """The awaitable twin, for a driver that is awaited itself."""
+        raise NotSupportedError(f"{self.name} can not cancel a statement")
+
     def finish(self, raw: Any) -> None:
         """Close a connection in any state, without waiting for the server."""
         raw.close()
@@ -377,6 +389,13 @@ class Dialect:
         return True
 
     # -- statements ----------------------------------------------------------------------------
+
+    def timeout_sql(self, seconds: float | None) -> str | None:
+        """Return what sets the server's own time limit of the session's statements.
+
+        With None what takes it back to what it was at connect.  None where there is no such limit.
+        """
+        return None
 
     def refuse(self, verb: str, sql: str) -> str | None:
         """Say why a statement would be silently ignored inside a transaction, or None.

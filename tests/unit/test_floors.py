@@ -24,8 +24,8 @@ SOURCE = ROOT / "src" / "plainsql"
 FLOORS = [
     {"errors", "url"},
     {
-        *("driver", "rules", "lexing", "splitting", "codecs", "bridge", "dialect", "registry"),
-        "hosts",
+        *("driver", "rules", "lexing", "splitting", "codecs", "bridge", "deadline", "dialect"),
+        *("hosts", "registry"),
     },
     {
         *("clause", "templates", "rendering", "statement", "cache", "row", "result", "mapping"),
@@ -37,7 +37,7 @@ FLOORS = [
 ]
 WAITING = {"threading", "asyncio", "select", "socket", "time", "queue", "selectors"}
 #: Only these may touch a thread, a loop or a clock; row and cache guard one by a lock.
-MAY_WAIT = {"bridge", "concurrency", "_async", "_sync", "testing"}
+MAY_WAIT = {"bridge", "deadline", "concurrency", "_async", "_sync", "testing"}
 LOCKS_A_CACHE = {"row", "cache"}
 HEAVY = {"dataclasses", "asyncio", "inspect", "logging", "importlib.metadata", "urllib.parse"}
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plainsql import errors
+from plainsql.deadline import within
 from plainsql.url import URL, make_url
 from plainsql_postgresql import codes
-from plainsql_postgresql.deadline import within
 from plainsql_postgresql.dialect import LEXICAL, MODES, PostgreSQLDialect
 from tests.unit import rules
 

@@ -15,7 +15,7 @@ from plainsql._async.stream import AsyncStream
 from plainsql._async.transacting import AsyncTransacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import Opening, execute_many_async, stream_cursor_async
+from plainsql.concurrency import Opening, cancel_async, execute_many_async, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
@@ -62,6 +62,7 @@ class AsyncConnection(AsyncTransacting):
         *,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[T]: ...
 
@@ -73,6 +74,7 @@ class AsyncConnection(AsyncTransacting):
         *,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]: ...
 
@@ -83,6 +85,7 @@ class AsyncConnection(AsyncTransacting):
         *,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement and return its rows, buffered: they outlive the connection.
@@ -94,12 +97,17 @@ class AsyncConnection(AsyncTransacting):
         fields of the same names.  Columns and fields must be the same: `lax` leaves out columns
         without a field, and fields that have a default and no column.
 
+        `timeout` is in seconds: `StatementTimeout` when they are over.
+
         Raises `ParameterError` and `SQLTextError` before anything is sent, `DBAPIError` for what
         the server or the driver says, `TransactionStateError` after a failed statement, and
         `MappingError`, once it was run, where rows and class do not fit.
         """
         if execution_options:
             _refuse_options(execution_options)
+        if timeout is not None or self._limited:
+            run = partial(self.execute, statement, params, into=into, lax=lax)
+            return await self._watched(timeout, run)
         link = self._link
         if link is None:
             link = await self._take_link()
@@ -176,20 +184,29 @@ class AsyncConnection(AsyncTransacting):
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its first row, or None."""
-        return (await self.execute(statement, params, execution_options=execution_options)).scalar()
+        if timeout is not None or execution_options:
+            options = execution_options
+            found = await self.execute(
+                statement, params, timeout=timeout, execution_options=options
+            )
+            return found.scalar()
+        return (await self.execute(statement, params)).scalar()
 
     async def scalars(
         self,
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its rows."""
-        result = await self.execute(statement, params, execution_options=execution_options)
+        options = execution_options
+        result = await self.execute(statement, params, timeout=timeout, execution_options=options)
         return result.scalars()
 
     async def exec_driver_sql(
@@ -197,6 +214,7 @@ class AsyncConnection(AsyncTransacting):
         statement: LiteralString | TextClause,
         params: Any = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Hand text and parameters to the driver as they are, in the driver's own paramstyle.
@@ -205,6 +223,8 @@ class AsyncConnection(AsyncTransacting):
         """
         if execution_options:
             _refuse_options(execution_options)
+        if timeout is not None or self._limited:
+            return await self._watched(timeout, partial(self.exec_driver_sql, statement, params))
         link = self._link or await self._take_link()
         sql = text_of(statement, "exec_driver_sql()")
         untouched = link.statements.untouched(sql, params)
@@ -261,6 +281,7 @@ class AsyncConnection(AsyncTransacting):
         batch: int = 1000,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Opening[AsyncStream[T]]: ...
 
     @overload
@@ -272,6 +293,7 @@ class AsyncConnection(AsyncTransacting):
         batch: int = 1000,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Opening[AsyncStream[Any]]: ...
 
     def stream(
@@ -282,13 +304,14 @@ class AsyncConnection(AsyncTransacting):
         batch: int = 1000,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Opening[AsyncStream[Any]]:
         """Run one query and return its rows as they come, `batch` at a time, in bounded memory.
 
-        `into` and `lax` as for `execute`.  The stream is a context manager; ending the transaction
-        closes it.
+        `into` and `lax` as for `execute`; `timeout` is of each trip to the server.  The stream is a
+        context manager; ending the transaction closes it.
         """
-        return Opening(self._stream(statement, params, batch, into, lax=lax))
+        return Opening(self._stream(statement, params, batch, into, lax=lax, timeout=timeout))
 
     async def _stream(
         self,
@@ -298,6 +321,7 @@ class AsyncConnection(AsyncTransacting):
         into: type[Any] | None = None,
         *,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> AsyncStream[Any]:
         batch_size(batch)
         link = self._link or await self._take_link()
@@ -312,12 +336,13 @@ class AsyncConnection(AsyncTransacting):
         if self._strict:
             compiled.refuse_surplus(params or NOTHING)
         sql, values = self._bound(compiled, params or NOTHING)
-        await self._make_ready(compiled)
+        # the limit is of each trip, a server's would be of the whole
+        await self._watched(timeout, partial(self._make_ready, compiled), by_server=False)
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor_async(link.dialect, link.raw, batch)
         link.dialect.require_fits(getattr(cursor, "driver_cursor", cursor), sql, values)
-        stream: AsyncStream[Any] = AsyncStream(self, compiled, cursor, texts, batch)
+        stream: AsyncStream[Any] = AsyncStream(self, compiled, cursor, texts, batch, timeout)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
         await stream._open(sql, values)
@@ -440,6 +465,21 @@ class AsyncConnection(AsyncTransacting):
             )
         self._link.touched = True
         return self._link.raw
+
+    async def cancel(self) -> None:
+        """Ask the server to stop what runs on this connection; called from another thread or task.
+
+        What is stopped raises `QueryCanceled`; nothing happens if nothing runs.  `DBAPIError` if
+        the server can not be asked.
+        """
+        link, dialect = self._link, self._engine.dialect
+        dialect.require("cancel", "cancel()")
+        if link is None:
+            return
+        try:
+            await cancel_async(dialect, link.raw, link.own)
+        except dialect.driver_error as exc:
+            raise dialect.translate(exc, connecting=True) from exc
 
     def execution_options(self, **options: Any) -> Self:
         """Set options of the transactions to come; returns this connection.

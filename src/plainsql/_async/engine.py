@@ -53,6 +53,7 @@ def create_async_engine(
     isolation_level: str | None = None,
     connect_args: Mapping[str, Any] | None = None,
     connect_timeout: float = 10.0,
+    timeout: float | None = None,
     hide_parameters: bool | None = None,
     strict_parameters: bool = False,
     creator: Callable[[], Any] | None = None,
@@ -75,6 +76,8 @@ def create_async_engine(
     - `poolclass`: "QueuePool" or "NullPool", which keeps no connection.
     - `isolation_level`: by portable name, or "AUTOCOMMIT".
     - `connect_args`: handed to the driver's `connect` as they are.
+    - `connect_timeout`: how long a connect may take, with TLS and authentication.
+    - `timeout`: how long a statement may take before `StatementTimeout`; None sets no limit.
     - `hide_parameters`: None hides values in exceptions and shows them under `echo`; True hides
       them everywhere, False nowhere.
     - `strict_parameters`: surplus parameter names are an error.
@@ -96,6 +99,8 @@ def create_async_engine(
     require_number("pool_timeout", pool_timeout, 0)
     require_number("pool_recycle", pool_recycle, -1)
     require_number("connect_timeout", connect_timeout, 0.001)
+    if timeout is not None:
+        require_number("timeout", timeout, 0.001)
     require_flags(echo=echo, strict_parameters=strict_parameters)
     require_flags(or_none=True, pool_pre_ping=pool_pre_ping, hide_parameters=hide_parameters)
     require_callables(
@@ -130,6 +135,7 @@ def create_async_engine(
         echo=_echo(hidden=bool(hide_parameters)) if echo else None,
         show_parameters=hide_parameters is False,
         strict=strict_parameters,
+        timeout=timeout,
     )
 
 
@@ -174,6 +180,7 @@ class AsyncEngine:
         echo: Any,
         show_parameters: bool,
         strict: bool,
+        timeout: float | None,
     ) -> None:
         self._url = url
         self._dialect = dialect
@@ -182,6 +189,7 @@ class AsyncEngine:
         self._echo = echo
         self._show_parameters = show_parameters
         self._strict = strict
+        self._timeout = timeout
         self._streams = count(1)
 
     @property
@@ -236,9 +244,12 @@ class AsyncEngine:
         await connection._take_link()
         return connection
 
-    def begin(self) -> AsyncBlock[AsyncConnection]:
-        """Take a connection and begin; leaving the block commits, or rolls back on an exception."""
-        return AsyncBlock(self._connect)
+    def begin(self, *, timeout: float | None = None) -> AsyncBlock[AsyncConnection]:
+        """Take a connection and begin; leaving the block commits, or rolls back on an exception.
+
+        `timeout` as for `Connection.begin`.
+        """
+        return AsyncBlock(self._connect, timeout)
 
     def raw_connection(self) -> Opening[AsyncRawConnection]:
         """Take the driver's own connection from the pool; `close()` gives it back."""

@@ -9,6 +9,7 @@ import select
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from plainsql._async.watch import AsyncWatch
 from plainsql.cache import StatementCache
 from plainsql.concurrency import hard_close_async, run_hook_async
 from plainsql.errors import ConnectError
@@ -32,12 +33,13 @@ class AsyncLink:
 
     `raw` is what the shell awaits, `own` the driver's own connection, `own_cursor` likewise.
     `touched`: a user had the driver's connection; `unsettled`: the transaction may have changed
-    the lexer's mode, and its end may change it back.
+    the lexer's mode, and its end may change it back.  `server_limit`: the server's own time limit
+    as it was last set, in seconds; None as at connect, and NaN where a rollback may have undone it.
     """
 
     __slots__ = (
         "_caches", "columns", "compiled", "cursor", "dialect", "limit", "own", "own_cursor", "poll",
-        "raw", "statements", "touched", "unsettled",
+        "raw", "server_limit", "statements", "touched", "unsettled", "watch",
     )  # fmt: skip
 
     compiled: Mapping[Any, Compiled]
@@ -56,6 +58,8 @@ class AsyncLink:
         self._caches = caches
         self.take_rules()
         self.touched = self.unsettled = False
+        self.server_limit: float | None = None
+        self.watch = AsyncWatch(dialect, raw, self.own)
         self.limit = dialect.parameter_limit(self.own)
         dialect.codecs.connected = True
         self.poll = _poller(dialect.fileno(self.own))

@@ -57,6 +57,7 @@ class AsyncSession:
         *,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[T]: ...
 
@@ -68,6 +69,7 @@ class AsyncSession:
         *,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]: ...
 
@@ -78,6 +80,7 @@ class AsyncSession:
         *,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement; as `Connection.execute`."""
@@ -89,6 +92,7 @@ class AsyncSession:
             params,
             into=into,
             lax=lax,
+            timeout=timeout,
             execution_options=execution_options,
         )
 
@@ -97,21 +101,28 @@ class AsyncSession:
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its first row, or None."""
-        return (await self.execute(statement, params, execution_options=execution_options)).scalar()
+        connection = self._connection or await self._connect()
+        return await connection.scalar(
+            statement, params, timeout=timeout, execution_options=execution_options
+        )
 
     async def scalars(
         self,
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its rows."""
-        result = await self.execute(statement, params, execution_options=execution_options)
-        return result.scalars()
+        connection = self._connection or await self._connect()
+        return await connection.scalars(
+            statement, params, timeout=timeout, execution_options=execution_options
+        )
 
     async def execute_script(self, script: LiteralString | TextClause) -> int:
         """Run the statements of a script, one by one; as `Connection.execute_script`."""
@@ -127,6 +138,7 @@ class AsyncSession:
         batch: int = 1000,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Opening[AsyncStream[T]]: ...
 
     @overload
@@ -138,6 +150,7 @@ class AsyncSession:
         batch: int = 1000,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Opening[AsyncStream[Any]]: ...
 
     def stream(
@@ -148,9 +161,10 @@ class AsyncSession:
         batch: int = 1000,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Opening[AsyncStream[Any]]:
         """Run one query and return its rows as they come; as `Connection.stream`."""
-        return Opening(self._stream(statement, params, batch, into, lax=lax))
+        return Opening(self._stream(statement, params, batch, into, lax=lax, timeout=timeout))
 
     async def _stream(
         self,
@@ -160,21 +174,25 @@ class AsyncSession:
         into: type[Any] | None,
         *,
         lax: bool,
+        timeout: float | None,
     ) -> AsyncStream[Any]:
         connection = self._connection or await self._connect()
-        return await connection._stream(statement, params, batch, into, lax=lax)
+        return await connection._stream(statement, params, batch, into, lax=lax, timeout=timeout)
 
     # -- transactions --------------------------------------------------------------------------
 
-    def begin(self) -> Opening[AsyncSessionTransaction]:
-        """Begin; a context manager that commits, or rolls back on an exception."""
-        return Opening(self._begin_root())
+    def begin(self, *, timeout: float | None = None) -> Opening[AsyncSessionTransaction]:
+        """Begin; a context manager that commits, or rolls back on an exception.
 
-    async def _begin_root(self) -> AsyncSessionTransaction:
+        `timeout` as for `Connection.begin`.
+        """
+        return Opening(self._begin_root(timeout))
+
+    async def _begin_root(self, timeout: float | None = None) -> AsyncSessionTransaction:
         if self._connection is not None:
             raise TransactionStateError("a transaction is already begun on this session")
         connection = await self._connect()
-        return AsyncSessionTransaction(self, await connection._begin_root())
+        return AsyncSessionTransaction(self, await connection._begin_root(timeout))
 
     def begin_nested(self) -> Opening[AsyncTransaction]:
         """Set a savepoint, in a transaction that is begun if need be; to any depth."""
@@ -339,9 +357,12 @@ class async_sessionmaker:  # noqa: N801 - SQLAlchemy's name
             raise ArgumentError("this sessionmaker has no engine: configure(bind=engine) first")
         return AsyncSession(self._bind, **{**self._options, **execution_options})
 
-    def begin(self) -> AsyncBlock[AsyncSession]:
-        """Make a session and begin: a block that commits, or rolls back, and closes."""
-        return AsyncBlock(self._open)
+    def begin(self, *, timeout: float | None = None) -> AsyncBlock[AsyncSession]:
+        """Make a session and begin: a block that commits, or rolls back, and closes.
+
+        `timeout` as for `Connection.begin`.
+        """
+        return AsyncBlock(self._open, timeout)
 
     async def _open(self) -> AsyncSession:
         return self()

@@ -7,8 +7,11 @@ say; here it is sent, and what the driver raises is learnt from.
 from __future__ import annotations
 
 import sys
+import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainsql import errors
 from plainsql._async.pool import OURS
@@ -16,18 +19,31 @@ from plainsql._async.transaction import AsyncTransaction
 from plainsql.concurrency import Opening
 from plainsql.errors import TransactionStateError
 from plainsql.nesting import Nesting, Scope
+from plainsql.options import require_number
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from plainsql._async.engine import AsyncEngine
     from plainsql._async.link import AsyncLink
     from plainsql._async.stream import AsyncStream
     from plainsql.ledger import Slot
     from plainsql.statement import Examined
 
+T = TypeVar("T")
+
+#: A limit that is like no other one.
+UNKNOWN = float("nan")
+#: Seconds that a rollback may take where there are limits, however little time is left.
+CLEAN_UP = 5.0
+#: What a time limit that elapsed looks like; SQLite's wait for a lock ends by itself.
+ENDED = (errors.QueryCanceled, errors.Disconnected, errors.LockTimeout)
 #: A statement of one line bears its caret itself, up to this column.
 WIDTH = 74
 #: After these it was the server that rolled the transaction back, if it is over.
 COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockTimeout)
+#: What is raised where the connection was lost.
+LOST = (errors.Disconnected, errors.StatementTimeout)
 #: What drivers raise while they bind, before anything is sent.
 BINDING_ERRORS = (UnicodeEncodeError, OverflowError, TypeError)
 
@@ -36,8 +52,9 @@ class AsyncTransacting:
     """A driver's connection on loan from the pool, and the transaction on it."""
 
     __slots__ = (
-        "__weakref__", "_autocommit", "_blocks", "_closed", "_echo", "_engine", "_link",
-        "_nesting", "_options", "_ready", "_slot", "_streams", "_strict",
+        "__weakref__", "_autocommit", "_blocks", "_closed", "_echo", "_ends", "_engine", "_limited",
+        "_link", "_nesting", "_options", "_ready", "_server_limit", "_slot", "_streams", "_strict",
+        "_whole",
     )  # fmt: skip
 
     _link: AsyncLink | None
@@ -55,6 +72,10 @@ class AsyncTransacting:
         self._closed = False
         self._streams: list[AsyncStream[Any]] = []
         self._blocks: list[AsyncTransaction] = []
+        self._limited = engine._timeout is not None
+        self._server_limit = engine._timeout  # what the server is to keep of the next statement
+        self._whole: float | None = None  # the limit of the transaction,
+        self._ends = 0.0  # and when its time is over
 
     # -- before and after a statement ----------------------------------------------------------
 
@@ -82,6 +103,9 @@ class AsyncTransacting:
             raise TransactionStateError(
                 "the transaction of this `with` block has ended; leave the block first"
             )
+        link = self._link
+        if link is not None and link.server_limit != self._server_limit:
+            await self._limit_server(link)
         if self._autocommit:
             self._ready = not self._strict
             return
@@ -198,8 +222,11 @@ class AsyncTransacting:
             return error
         lost = dialect.is_lost(exc, link.own)
         error = dialect.translate(exc, lost=lost)
+        if link.watch.is_armed:
+            error = self._limit_elapsed(link, error)
+            await self._settle(link)
         self._describe(error, exc, compiled, *sent)
-        if lost:
+        if lost or self._link is None:
             self._lost(error, str(exc).strip())
         else:
             was_open = self._nesting.open
@@ -213,7 +240,8 @@ class AsyncTransacting:
     def _lost(self, error: errors.DBAPIError, reason: str) -> None:
         """Give up a connection that is lost; other ones may be, too."""
         error.outcome = "unknown" if self._autocommit else "not_applied"
-        error.retryable = not self._autocommit
+        limit_elapsed = isinstance(error, errors.StatementTimeout)
+        error.retryable = not self._autocommit and not limit_elapsed
         self._lose(reason)
         self._engine._pool.suspect()
 
@@ -324,18 +352,23 @@ class AsyncTransacting:
 
     # -- transactions --------------------------------------------------------------------------
 
-    def begin(self) -> Opening[AsyncTransaction]:
+    def begin(self, *, timeout: float | None = None) -> Opening[AsyncTransaction]:
         """Begin the transaction; BEGIN itself is sent with the first statement.
 
-        `TransactionStateError` if one is begun already.
+        With `timeout` all of it, COMMIT included, must end within so many seconds from now; then
+        `StatementTimeout`.  `TransactionStateError` if one is begun already.
         """
-        return Opening(self._begin_root())
+        return Opening(self._begin_root(timeout))
 
-    async def _begin_root(self) -> AsyncTransaction:
+    async def _begin_root(self, timeout: float | None = None) -> AsyncTransaction:
         if self._closed:
             raise TransactionStateError("this connection is closed; take another one by connect()")
         transaction = AsyncTransaction(self, None)
         self._nesting.enter(transaction)
+        if timeout is not None:
+            require_number("timeout", timeout, 0.001)
+            self._whole, self._ends = timeout, time.monotonic() + timeout
+            self._limited, self._ready = True, False
         return transaction
 
     def begin_nested(self) -> Opening[AsyncTransaction]:
@@ -384,7 +417,9 @@ class AsyncTransacting:
                 f"the transaction could not be committed and was rolled back: {reason}"
             )
         await self._close_streams()
-        if nesting.open:
+        if nesting.open and self._limited:
+            await self._watched(None, self._send_commit)
+        elif nesting.open:
             await self._send_commit()
         await self._end()
 
@@ -409,7 +444,7 @@ class AsyncTransacting:
         error = await self._after_error(exc, None)
         if self._link is None or self._nesting.in_trouble:
             self._nesting.clear()
-        if not isinstance(error, errors.Disconnected):
+        if self._link is not None or not isinstance(error, LOST):
             return error
         unknown = errors.CommitUnknown(str(error))
         unknown.code = error.code
@@ -420,7 +455,9 @@ class AsyncTransacting:
         try:
             if self._streams:
                 await self._close_streams()
-            if link is not None and self._nesting.open:
+            if link is not None and self._nesting.open and self._limited:
+                await self._cleaned_up(link, partial(self._send_rollback, link))
+            elif link is not None and self._nesting.open:
                 await self._send_rollback(link)
         finally:
             await self._end()
@@ -453,9 +490,11 @@ class AsyncTransacting:
         opened = self._nesting.open
         self._nesting.clear()
         self._ready = False
+        self._whole, self._limited = None, self._engine._timeout is not None
         if self._link is not None and self._link.unsettled:
             self._link.unsettled = False
             self._link.take_rules()
+            self._link.server_limit = UNKNOWN
         if opened and self._link is not None and self._options.end:
             for sql in self._options.end:
                 await self._send(sql)
@@ -490,12 +529,15 @@ class AsyncTransacting:
         await self._roll_back_to(scope)
 
     async def _roll_back_to(self, scope: AsyncTransaction) -> None:
-        nesting = self._nesting
+        nesting, link = self._nesting, self._link
         await self._close_streams()
-        await self._send(f"ROLLBACK TO SAVEPOINT {scope.name}")
+        send = partial(self._send, f"ROLLBACK TO SAVEPOINT {scope.name}")
+        await (send() if link is None or not self._limited else self._cleaned_up(link, send))
         if self._link is not None:
             self._link.dialect.rolled_back_to(self._link.own)
             self._link.take_rules()
+            if self._link.unsettled:
+                self._link.server_limit = UNKNOWN
         nesting.heal()
         await self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)
@@ -515,6 +557,87 @@ class AsyncTransacting:
             self._lose(f"the rollback failed: {failure}")
             if scope.is_active:
                 self._nesting.leave(scope)
+
+    # -- time limits ---------------------------------------------------------------------------
+
+    async def _watched(
+        self, timeout: float | None, call: Callable[[], Awaitable[T]], *, by_server: bool = True
+    ) -> T:
+        """Run what talks to the server within the nearest of the limits, if there is any."""
+        if timeout is None and not self._limited:
+            return await call()
+        limit, seconds = self._nearest(timeout)
+        link = self._link or await self._take_link()
+        limited, self._limited = self._limited, False
+        usual, self._server_limit = self._server_limit, limit if by_server else None
+        self._ready = False
+        try:
+            link.watch.arm(limit, seconds)
+            return await call()
+        finally:
+            self._limited, self._server_limit, self._ready = limited, usual, False
+            await self._settle(link)
+
+    def _nearest(self, timeout: float | None) -> tuple[float, float]:
+        """Return the nearest limit, and what is left of it; StatementTimeout if nothing is."""
+        if timeout is not None:
+            require_number("timeout", timeout, 0.001)
+        limits = [(n, n) for n in (timeout, self._engine._timeout) if n is not None]
+        if self._whole is not None:
+            limits.append((self._ends - time.monotonic(), self._whole))
+        seconds, limit = min(limits)
+        if seconds <= 0:
+            raise errors.StatementTimeout(
+                f"the transaction's time limit of {limit:g} seconds elapsed before this was sent"
+            )
+        return limit, seconds
+
+    async def _cleaned_up(self, link: AsyncLink, call: Callable[[], Awaitable[T]]) -> T:
+        """Roll back in a time of its own, where there are limits."""
+        try:
+            link.watch.arm(CLEAN_UP, CLEAN_UP)
+            return await call()
+        finally:
+            await self._settle(link)
+
+    async def _settle(self, link: AsyncLink) -> None:
+        """End the watch; where the server was asked to stop, let that hit nothing else."""
+        watch = link.watch
+        try:
+            await watch.disarm()
+            if watch.asked and link is self._link and not watch.cut and not self._reads_on(link):
+                watch.asked = False
+                if link.dialect.ping_sql is not None:
+                    with suppress(link.dialect.driver_error):
+                        await link.cursor.execute(link.dialect.ping_sql)
+        except BaseException as exc:
+            if link is self._link:
+                self._lose(f"interrupted by {type(exc).__name__}")
+            raise
+        if watch.cut and link is self._link:
+            self._lose("a time limit elapsed")
+
+    def _reads_on(self, link: AsyncLink) -> bool:
+        """Tell whether nothing can be asked now, since a stream is in the way."""
+        return bool(self._streams) and "interleaved_streams" not in link.dialect.capabilities
+
+    def _limit_elapsed(self, link: AsyncLink, error: errors.DBAPIError) -> errors.DBAPIError:
+        """Return what an error is that came because, and not only after, a limit elapsed."""
+        if not link.watch.is_over() or not isinstance(error, ENDED):
+            return error
+        elapsed = errors.StatementTimeout(
+            f"the time limit of {link.watch.limit:g} seconds elapsed: {error}"
+        )
+        elapsed.code = error.code
+        return elapsed
+
+    async def _limit_server(self, link: AsyncLink) -> None:
+        """Let the server keep the limit, too, where it can."""
+        sql = link.dialect.timeout_sql(self._server_limit)
+        link.server_limit = self._server_limit
+        link.unsettled = link.unsettled or self._nesting.open
+        if sql is not None:
+            await self._send(sql)
 
     def _enter_block(self, scope: AsyncTransaction) -> None:
         self._blocks.append(scope)

@@ -83,14 +83,21 @@ class AsyncBlock(Generic[Owner]):
     exception leaves the block, and closes what was opened.
     """
 
-    __slots__ = ("_open", "_owner", "_transaction")
+    __slots__ = ("_open", "_owner", "_timeout", "_transaction")
 
-    def __init__(self, open_owner: Callable[[], Awaitable[Owner]]) -> None:
+    def __init__(
+        self, open_owner: Callable[[], Awaitable[Owner]], timeout: float | None = None
+    ) -> None:
         self._open = open_owner
+        self._timeout = timeout
 
     async def __aenter__(self) -> Owner:
         self._owner = await self._open()
-        self._transaction = await self._owner._begin_root()
+        try:
+            self._transaction = await self._owner._begin_root(self._timeout)
+        except BaseException:
+            await self._owner.close()
+            raise
         await self._transaction.__aenter__()
         return self._owner
 

@@ -16,7 +16,7 @@ from plainsql._sync.stream import Stream
 from plainsql._sync.transacting import Transacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import execute_many, stream_cursor
+from plainsql.concurrency import cancel, execute_many, stream_cursor
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
@@ -63,6 +63,7 @@ class Connection(Transacting):
         *,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[T]: ...
 
@@ -74,6 +75,7 @@ class Connection(Transacting):
         *,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]: ...
 
@@ -84,6 +86,7 @@ class Connection(Transacting):
         *,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement and return its rows, buffered: they outlive the connection.
@@ -95,12 +98,17 @@ class Connection(Transacting):
         fields of the same names.  Columns and fields must be the same: `lax` leaves out columns
         without a field, and fields that have a default and no column.
 
+        `timeout` is in seconds: `StatementTimeout` when they are over.
+
         Raises `ParameterError` and `SQLTextError` before anything is sent, `DBAPIError` for what
         the server or the driver says, `TransactionStateError` after a failed statement, and
         `MappingError`, once it was run, where rows and class do not fit.
         """
         if execution_options:
             _refuse_options(execution_options)
+        if timeout is not None or self._limited:
+            run = partial(self.execute, statement, params, into=into, lax=lax)
+            return self._watched(timeout, run)
         link = self._link
         if link is None:
             link = self._take_link()
@@ -177,20 +185,29 @@ class Connection(Transacting):
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its first row, or None."""
-        return (self.execute(statement, params, execution_options=execution_options)).scalar()
+        if timeout is not None or execution_options:
+            options = execution_options
+            found = self.execute(
+                statement, params, timeout=timeout, execution_options=options
+            )
+            return found.scalar()
+        return (self.execute(statement, params)).scalar()
 
     def scalars(
         self,
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its rows."""
-        result = self.execute(statement, params, execution_options=execution_options)
+        options = execution_options
+        result = self.execute(statement, params, timeout=timeout, execution_options=options)
         return result.scalars()
 
     def exec_driver_sql(
@@ -198,6 +215,7 @@ class Connection(Transacting):
         statement: LiteralString | TextClause,
         params: Any = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Hand text and parameters to the driver as they are, in the driver's own paramstyle.
@@ -206,6 +224,8 @@ class Connection(Transacting):
         """
         if execution_options:
             _refuse_options(execution_options)
+        if timeout is not None or self._limited:
+            return self._watched(timeout, partial(self.exec_driver_sql, statement, params))
         link = self._link or self._take_link()
         sql = text_of(statement, "exec_driver_sql()")
         untouched = link.statements.untouched(sql, params)
@@ -262,6 +282,7 @@ class Connection(Transacting):
         batch: int = 1000,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Stream[T]: ...
 
     @overload
@@ -273,6 +294,7 @@ class Connection(Transacting):
         batch: int = 1000,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Stream[Any]: ...
 
     def stream(
@@ -283,13 +305,14 @@ class Connection(Transacting):
         batch: int = 1000,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Stream[Any]:
         """Run one query and return its rows as they come, `batch` at a time, in bounded memory.
 
-        `into` and `lax` as for `execute`.  The stream is a context manager; ending the transaction
-        closes it.
+        `into` and `lax` as for `execute`; `timeout` is of each trip to the server.  The stream is a
+        context manager; ending the transaction closes it.
         """
-        return self._stream(statement, params, batch, into, lax=lax)
+        return self._stream(statement, params, batch, into, lax=lax, timeout=timeout)
 
     def _stream(
         self,
@@ -299,6 +322,7 @@ class Connection(Transacting):
         into: type[Any] | None = None,
         *,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Stream[Any]:
         batch_size(batch)
         link = self._link or self._take_link()
@@ -313,12 +337,13 @@ class Connection(Transacting):
         if self._strict:
             compiled.refuse_surplus(params or NOTHING)
         sql, values = self._bound(compiled, params or NOTHING)
-        self._make_ready(compiled)
+        # the limit is of each trip, a server's would be of the whole
+        self._watched(timeout, partial(self._make_ready, compiled), by_server=False)
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor(link.dialect, link.raw, batch)
         link.dialect.require_fits(getattr(cursor, "driver_cursor", cursor), sql, values)
-        stream: Stream[Any] = Stream(self, compiled, cursor, texts, batch)
+        stream: Stream[Any] = Stream(self, compiled, cursor, texts, batch, timeout)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
         stream._open(sql, values)
@@ -441,6 +466,21 @@ class Connection(Transacting):
             )
         self._link.touched = True
         return self._link.raw
+
+    def cancel(self) -> None:
+        """Ask the server to stop what runs on this connection; called from another thread or task.
+
+        What is stopped raises `QueryCanceled`; nothing happens if nothing runs.  `DBAPIError` if
+        the server can not be asked.
+        """
+        link, dialect = self._link, self._engine.dialect
+        dialect.require("cancel", "cancel()")
+        if link is None:
+            return
+        try:
+            cancel(dialect, link.raw, link.own)
+        except dialect.driver_error as exc:
+            raise dialect.translate(exc, connecting=True) from exc
 
     def execution_options(self, **options: Any) -> Self:
         """Set options of the transactions to come; returns this connection.

@@ -57,6 +57,7 @@ class Session:
         *,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[T]: ...
 
@@ -68,6 +69,7 @@ class Session:
         *,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]: ...
 
@@ -78,6 +80,7 @@ class Session:
         *,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Result[Any]:
         """Run one statement; as `Connection.execute`."""
@@ -89,6 +92,7 @@ class Session:
             params,
             into=into,
             lax=lax,
+            timeout=timeout,
             execution_options=execution_options,
         )
 
@@ -97,21 +101,28 @@ class Session:
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its first row, or None."""
-        return (self.execute(statement, params, execution_options=execution_options)).scalar()
+        connection = self._connection or self._connect()
+        return connection.scalar(
+            statement, params, timeout=timeout, execution_options=execution_options
+        )
 
     def scalars(
         self,
         statement: Statement,
         params: Params = None,
         *,
+        timeout: float | None = None,
         execution_options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a statement and return the first column of its rows."""
-        result = self.execute(statement, params, execution_options=execution_options)
-        return result.scalars()
+        connection = self._connection or self._connect()
+        return connection.scalars(
+            statement, params, timeout=timeout, execution_options=execution_options
+        )
 
     def execute_script(self, script: LiteralString | TextClause) -> int:
         """Run the statements of a script, one by one; as `Connection.execute_script`."""
@@ -127,6 +138,7 @@ class Session:
         batch: int = 1000,
         into: type[T],
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Stream[T]: ...
 
     @overload
@@ -138,6 +150,7 @@ class Session:
         batch: int = 1000,
         into: None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Stream[Any]: ...
 
     def stream(
@@ -148,9 +161,10 @@ class Session:
         batch: int = 1000,
         into: type[Any] | None = None,
         lax: bool = False,
+        timeout: float | None = None,
     ) -> Stream[Any]:
         """Run one query and return its rows as they come; as `Connection.stream`."""
-        return self._stream(statement, params, batch, into, lax=lax)
+        return self._stream(statement, params, batch, into, lax=lax, timeout=timeout)
 
     def _stream(
         self,
@@ -160,21 +174,25 @@ class Session:
         into: type[Any] | None,
         *,
         lax: bool,
+        timeout: float | None,
     ) -> Stream[Any]:
         connection = self._connection or self._connect()
-        return connection._stream(statement, params, batch, into, lax=lax)
+        return connection._stream(statement, params, batch, into, lax=lax, timeout=timeout)
 
     # -- transactions --------------------------------------------------------------------------
 
-    def begin(self) -> SessionTransaction:
-        """Begin; a context manager that commits, or rolls back on an exception."""
-        return self._begin_root()
+    def begin(self, *, timeout: float | None = None) -> SessionTransaction:
+        """Begin; a context manager that commits, or rolls back on an exception.
 
-    def _begin_root(self) -> SessionTransaction:
+        `timeout` as for `Connection.begin`.
+        """
+        return self._begin_root(timeout)
+
+    def _begin_root(self, timeout: float | None = None) -> SessionTransaction:
         if self._connection is not None:
             raise TransactionStateError("a transaction is already begun on this session")
         connection = self._connect()
-        return SessionTransaction(self, connection._begin_root())
+        return SessionTransaction(self, connection._begin_root(timeout))
 
     def begin_nested(self) -> Transaction:
         """Set a savepoint, in a transaction that is begun if need be; to any depth."""
@@ -339,9 +357,12 @@ class sessionmaker:  # noqa: N801 - SQLAlchemy's name
             raise ArgumentError("this sessionmaker has no engine: configure(bind=engine) first")
         return Session(self._bind, **{**self._options, **execution_options})
 
-    def begin(self) -> Block[Session]:
-        """Make a session and begin: a block that commits, or rolls back, and closes."""
-        return Block(self._open)
+    def begin(self, *, timeout: float | None = None) -> Block[Session]:
+        """Make a session and begin: a block that commits, or rolls back, and closes.
+
+        `timeout` as for `Connection.begin`.
+        """
+        return Block(self._open, timeout)
 
     def _open(self) -> Session:
         return self()

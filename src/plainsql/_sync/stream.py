@@ -7,6 +7,7 @@ fetched then.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from plainsql.errors import ArgumentError, MappingError, ResultError, TransactionStateError
@@ -119,7 +120,9 @@ class Stream(Fetch[T]):
         cursor: Any,
         texts: tuple[str, str, str] | None,
         batch: int,
+        timeout: float | None = None,
     ) -> None:
+        self._timeout = timeout
         self._connection = connection
         self._compiled = compiled
         self._cursor = cursor
@@ -285,6 +288,10 @@ class Stream(Fetch[T]):
         self._guarded(self._cursor.execute, *((sql,) if values is None else (sql, values)))
 
     def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call the driver within the limits of time."""
+        return self._connection._watched(self._timeout, partial(self._called, call, *args))
+
+    def _called(self, call: Callable[..., Any], *args: Any) -> Any:
         """Call the driver; what it raises means what it means for any statement."""
         connection = self._connection
         if connection._link is None:

@@ -84,14 +84,21 @@ class Block(Generic[Owner]):
     exception leaves the block, and closes what was opened.
     """
 
-    __slots__ = ("_open", "_owner", "_transaction")
+    __slots__ = ("_open", "_owner", "_timeout", "_transaction")
 
-    def __init__(self, open_owner: Callable[[], Owner]) -> None:
+    def __init__(
+        self, open_owner: Callable[[], Owner], timeout: float | None = None
+    ) -> None:
         self._open = open_owner
+        self._timeout = timeout
 
     def __enter__(self) -> Owner:
         self._owner = self._open()
-        self._transaction = self._owner._begin_root()
+        try:
+            self._transaction = self._owner._begin_root(self._timeout)
+        except BaseException:
+            self._owner.close()
+            raise
         self._transaction.__enter__()
         return self._owner
 

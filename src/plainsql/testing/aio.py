@@ -5,6 +5,8 @@ from options to an engine on the database under test; `engine_async`, made by it
 with `table_name`, which name tables that are dropped after the test.
 """
 
+import sys
+
 from plainsql.testing._async.lists import *  # noqa: F403
 from plainsql.testing._async.many import *  # noqa: F403
 from plainsql.testing._async.mistakes import *  # noqa: F403
@@ -13,5 +15,7 @@ from plainsql.testing._async.pooling import *  # noqa: F403
 from plainsql.testing._async.scripts import *  # noqa: F403
 from plainsql.testing._async.statements import *  # noqa: F403
 from plainsql.testing._async.transactions import *  # noqa: F403
-from plainsql.testing._async.tstrings import *  # noqa: F403
 from plainsql.testing._async.values import *  # noqa: F403
+
+if sys.version_info >= (3, 14):
+    from plainsql.testing._async.tstrings import *  # noqa: F403

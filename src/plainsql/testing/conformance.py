@@ -5,6 +5,8 @@ options to an engine on the database under test; `engine`, made by it; and `tabl
 `table_name`, which name tables that are dropped after the test.
 """
 
+import sys
+
 from plainsql.testing._sync.lists import *  # noqa: F403
 from plainsql.testing._sync.many import *  # noqa: F403
 from plainsql.testing._sync.mistakes import *  # noqa: F403
@@ -13,5 +15,7 @@ from plainsql.testing._sync.pooling import *  # noqa: F403
 from plainsql.testing._sync.scripts import *  # noqa: F403
 from plainsql.testing._sync.statements import *  # noqa: F403
 from plainsql.testing._sync.transactions import *  # noqa: F403
-from plainsql.testing._sync.tstrings import *  # noqa: F403
 from plainsql.testing._sync.values import *  # noqa: F403
+
+if sys.version_info >= (3, 14):
+    from plainsql.testing._sync.tstrings import *  # noqa: F403

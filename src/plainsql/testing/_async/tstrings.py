@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -13,7 +12,6 @@ from plainsql.aio import AsyncSession
 if TYPE_CHECKING:
     from plainsql.aio import AsyncEngine
 
-from_3_14 = pytest.mark.skipif(sys.version_info < (3, 14), reason="t-strings need Python 3.14")
 HOSTILE = "'; DROP TABLE x; -- :y %s ? \\"
 
 
@@ -29,7 +27,6 @@ def _t(source: str, **names: Any) -> Any:
     return eval(f"t{source!r}", names)  # noqa: S307 - the tests' own text
 
 
-@from_3_14
 async def test_an_interpolation_is_a_parameter(engine_async: AsyncEngine) -> None:
     async with engine_async.connect() as connection:
         found = await connection.execute(_t("SELECT {x}, {x}, {y}", x=HOSTILE, y=7))
@@ -46,7 +43,6 @@ async def test_an_interpolation_is_a_parameter(engine_async: AsyncEngine) -> Non
             assert await stream.scalar() == 5
 
 
-@from_3_14
 async def test_no_colon_of_a_template_is_scanned(engine_async: AsyncEngine) -> None:
     async with engine_async.connect() as connection:
         row = (await connection.execute(_t("SELECT ':a', {a} /* :b */", a=1))).one()
@@ -58,7 +54,6 @@ async def test_no_colon_of_a_template_is_scanned(engine_async: AsyncEngine) -> N
             await connection.execute(_t(r"SELECT {a} WHERE \: = 1", a=1))
 
 
-@from_3_14
 async def test_names_are_quoted_and_values_stay_tokens(engine_async: AsyncEngine) -> None:
     name = "odd \"name' `x`"
     async with engine_async.connect() as connection:
@@ -73,7 +68,6 @@ async def test_names_are_quoted_and_values_stay_tokens(engine_async: AsyncEngine
         assert tuple((await connection.execute(select)).one()) == (7, 9)
 
 
-@from_3_14
 async def test_templates_in_templates_flatten(engine_async: AsyncEngine) -> None:
     rows = _t("SELECT {x} AS x UNION ALL SELECT {y}", x=1, y=2)
     deep = _t("x > {x}", x=1)
@@ -93,7 +87,6 @@ async def test_templates_in_templates_flatten(engine_async: AsyncEngine) -> None
         assert (await connection.execute(none)).all() == []
 
 
-@from_3_14
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -119,7 +112,6 @@ async def test_what_can_not_be_meant_is_refused_unsent(
             await connection.execute_script(_t("SELECT 1"))
 
 
-@from_3_14
 async def test_one_text_serves_all_values(engine_async: AsyncEngine) -> None:
     async with engine_async.connect() as connection:
         await connection.execute(_t("SELECT {x} AS a", x=-1))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -14,7 +13,6 @@ from plainsql import Session
 if TYPE_CHECKING:
     from plainsql import Engine
 
-from_3_14 = pytest.mark.skipif(sys.version_info < (3, 14), reason="t-strings need Python 3.14")
 HOSTILE = "'; DROP TABLE x; -- :y %s ? \\"
 
 
@@ -30,7 +28,6 @@ def _t(source: str, **names: Any) -> Any:
     return eval(f"t{source!r}", names)  # noqa: S307 - the tests' own text
 
 
-@from_3_14
 def test_an_interpolation_is_a_parameter(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.execute(_t("SELECT {x}, {x}, {y}", x=HOSTILE, y=7))
@@ -47,7 +44,6 @@ def test_an_interpolation_is_a_parameter(engine: Engine) -> None:
             assert stream.scalar() == 5
 
 
-@from_3_14
 def test_no_colon_of_a_template_is_scanned(engine: Engine) -> None:
     with engine.connect() as connection:
         row = (connection.execute(_t("SELECT ':a', {a} /* :b */", a=1))).one()
@@ -59,7 +55,6 @@ def test_no_colon_of_a_template_is_scanned(engine: Engine) -> None:
             connection.execute(_t(r"SELECT {a} WHERE \: = 1", a=1))
 
 
-@from_3_14
 def test_names_are_quoted_and_values_stay_tokens(engine: Engine) -> None:
     name = "odd \"name' `x`"
     with engine.connect() as connection:
@@ -74,7 +69,6 @@ def test_names_are_quoted_and_values_stay_tokens(engine: Engine) -> None:
         assert tuple((connection.execute(select)).one()) == (7, 9)
 
 
-@from_3_14
 def test_templates_in_templates_flatten(engine: Engine) -> None:
     rows = _t("SELECT {x} AS x UNION ALL SELECT {y}", x=1, y=2)
     deep = _t("x > {x}", x=1)
@@ -94,7 +88,6 @@ def test_templates_in_templates_flatten(engine: Engine) -> None:
         assert (connection.execute(none)).all() == []
 
 
-@from_3_14
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -120,7 +113,6 @@ def test_what_can_not_be_meant_is_refused_unsent(
             connection.execute_script(_t("SELECT 1"))
 
 
-@from_3_14
 def test_one_text_serves_all_values(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(_t("SELECT {x} AS a", x=-1))

@@ -1,0 +1,48 @@
+"""The one timer of the process: when it rings, by which thread, and in a child."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from plainsql.concurrency import Timer
+from tests.beside import until
+
+
+def test_it_rings_at_its_times_whatever_their_order() -> None:
+    timer, rung = Timer(), list[str]()
+    now = time.monotonic()
+    timer.ring_at(now + 0.05, lambda: rung.append("late"))
+    timer.ring_at(now + 0.01, lambda: rung.append("early"))
+    until(lambda: len(rung) == 2)
+    assert rung == ["early", "late"]
+    assert time.monotonic() >= now + 0.05
+
+
+def test_one_thread_serves_all_and_is_begun_with_the_first() -> None:
+    def threads() -> int:
+        return sum(thread.name == "plainsql-timer" for thread in threading.enumerate())
+
+    before, timer, rung = threads(), Timer(), list[int]()
+    assert threads() == before
+    for number in range(5):
+        timer.ring_at(time.monotonic(), lambda number=number: rung.append(number))  # type: ignore[misc]
+    until(lambda: len(rung) == 5)
+    assert rung == [0, 1, 2, 3, 4]
+    assert threads() == before + 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_has_a_thread_of_its_own_and_rings_for_nobody_else() -> None:
+    timer, rung = Timer(), list[str]()
+    timer.ring_at(time.monotonic() + 0.2, lambda: rung.append("parent's"))
+    child = os.fork()
+    if child == 0:
+        done = threading.Event()
+        timer.ring_at(time.monotonic() + 0.3, done.set)
+        os._exit(0 if done.wait(10) and not rung else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    until(lambda: rung == ["parent's"])
