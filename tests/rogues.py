@@ -35,9 +35,14 @@ class Rogue:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.hang_up()
         self.wait()
+
+    def hang_up(self) -> None:
+        """Listen no more; who is connected stays so."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def wait(self) -> None:
         """Wait until each client that came is done with."""
@@ -196,6 +201,16 @@ def pass_on(rogue: Rogue, client: socket.socket, server: socket.socket) -> None:
             rogue.heard += data
             server.sendall(data)
         server.shutdown(socket.SHUT_RDWR)
+
+
+def forwards(port: int) -> Callable[[Rogue, socket.socket], None]:
+    """A proxy to a real server that does nothing else."""
+
+    def talk(rogue: Rogue, client: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", port), 30) as server:
+            pass_on(rogue, client, server)
+
+    return talk
 
 
 def strips_tls(kind: str, port: int) -> Callable[[Rogue, socket.socket], None]:

@@ -13,6 +13,7 @@ from plainsql.dialect import Dialect, one_by_one
 from plainsql.errors import ArgumentError, NotSupportedError, ParameterError
 from plainsql.hosts import is_local
 from plainsql.rules import LexicalRules
+from plainsql.url import forget_frames
 from plainsql_mysql import codes, types
 
 if TYPE_CHECKING:
@@ -222,7 +223,11 @@ class MySQLDialect(Dialect):
         limit = min(timeout, options.get("connect_timeout", timeout))
 
         def open_one(limit: float = CANCEL_TIMEOUT) -> Any:
-            return self._connect(**self._arguments(url, limit, connect_args))
+            try:
+                return self._connect(**self._arguments(url, limit, connect_args))
+            except BaseException as exc:
+                forget_frames(exc)  # they hold the password
+                raise
 
         def open_and_set_up() -> Any:
             raw = open_one(limit)

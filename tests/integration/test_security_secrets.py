@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import Session, create_engine, make_url
+from plainsql import ConnectError, Session, create_engine, make_url
 from plainsql.aio import AsyncSession, create_async_engine
 from plainsql.errors import Error
-from tests.rogues import Rogue, wants_clear_password, wants_password
+from tests.rogues import Rogue, forwards, wants_clear_password, wants_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,6 +176,24 @@ def test_s25_an_interrupted_connect_shows_none_either() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         engine.connect()
     assert_hidden(*seen_in(caught.value))
+
+
+@pytest.mark.only_on("postgresql", "mysql", "mariadb", reason="SQLite has no password")
+def test_s25_a_cancel_that_fails_shows_none_either(url: str) -> None:
+    """It takes a connection of its own, which is refused here."""
+    right = make_url(url)
+    with Rogue(forwards(right.port or 0)) as proxy:
+        engine = create_engine(right.set(port=proxy.port))
+        with engine.connect() as connection:
+            connection.scalar("SELECT 1")
+            proxy.hang_up()
+            with pytest.raises(ConnectError) as caught:
+                connection.cancel()
+        engine.dispose()
+    password = right.password or ""
+    for shown in seen_in(caught.value):
+        assert repr(password) not in shown
+        assert repr(password.encode()) not in shown
 
 
 # -- what is refused before ----------------------------------------------------------------------
