@@ -309,8 +309,9 @@ class _Scanner:
 
     def native(self, match: re.Match[str]) -> int:
         start = match.start()
-        inside_word = match.group()[0] == "$" and self._word_ends_at(start)
-        if self._native_at < 0 and not inside_word:
+        if match.group()[0] == "$" and self._word_ends_at(start):
+            return _end_of_word(self._sql, start)
+        if self._native_at < 0:
             self._native_at = start
         self._floor = match.end()
         return self._floor

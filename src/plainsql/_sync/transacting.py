@@ -444,6 +444,7 @@ class Transacting:
         error = self._after_error(exc, None)
         if self._link is None or self._nesting.in_trouble:
             self._nesting.clear()
+            self._whole = None
         if self._link is not None or not isinstance(error, LOST):
             return error
         unknown = errors.CommitUnknown(str(error))
@@ -568,14 +569,15 @@ class Transacting:
             return call()
         limit, seconds = self._nearest(timeout)
         link = self._link or self._take_link()
-        limited, self._limited = self._limited, False
+        self._limited = False
         usual, self._server_limit = self._server_limit, limit if by_server else None
         self._ready = False
         try:
             link.watch.arm(limit, seconds)
             return call()
         finally:
-            self._limited, self._server_limit, self._ready = limited, usual, False
+            self._limited = self._whole is not None or self._engine._timeout is not None
+            self._server_limit, self._ready = usual, False
             self._settle(link)
 
     def _nearest(self, timeout: float | None) -> tuple[float, float]:

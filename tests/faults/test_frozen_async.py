@@ -1,0 +1,3 @@
+"""A frozen server, async."""
+
+from tests._async.freezing import *  # noqa: F403
