@@ -166,13 +166,21 @@ def is_mariadb(mysqld: Path) -> bool:
 # -- starting -----------------------------------------------------------------------------------
 
 
-def start_throwaway(kind: str) -> Server:
-    """Start a server of that kind; its database is empty but for our marker."""
+def _no_options(nest: Nest) -> Sequence[str]:
+    del nest
+    return ()
+
+
+def start_throwaway(kind: str, options: Callable[[Nest], Sequence[str]] = _no_options) -> Server:
+    """Start a server of that kind; its database is empty but for our marker.
+
+    `options` gives words of its command line, and may write files into its directory.
+    """
     start = {"postgresql": _start_postgresql, "mariadb": _start_mariadb, "mysql": _start_mysql}
-    return start[kind]()
+    return start[kind](options)
 
 
-def _start_postgresql() -> Server:
+def _start_postgresql(options: Callable[[Nest], Sequence[str]]) -> Server:
     postgres = find_program("postgresql", "postgres")
     initdb = postgres.with_name("initdb")
     if not initdb.exists():
@@ -182,7 +190,8 @@ def _start_postgresql() -> Server:
         secret = nest.write("password", nest.password)
         rules = ("-U", "app", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "-N")
         nest.run(initdb, "-D", data, f"--pwfile={secret}", *rules)
-        return _serve("postgresql", nest, [postgres, "-D", data, *_settings(nest)], _new_database)
+        command: list[str | Path] = [postgres, "-D", data, *_settings(nest), *options(nest)]
+        return _serve("postgresql", nest, command, _new_database)
 
 
 def _settings(nest: Nest) -> list[str]:
@@ -200,15 +209,15 @@ def _new_database(url: str) -> None:
     run(url.removesuffix("test") + "postgres", "CREATE DATABASE test")
 
 
-def _start_mariadb() -> Server:
+def _start_mariadb(options: Callable[[Nest], Sequence[str]]) -> Server:
     mariadbd = find_program("mariadb", "mariadbd")
     install = find_program("mariadb", "mariadb-install-db")
     with _nest("mysql") as nest:
         nest.run(install, "--no-defaults", f"--datadir={nest.path / 'data'}", "--skip-test-db")
-        return _serve("mariadb", nest, [mariadbd, *_options(nest)], _answers)
+        return _serve("mariadb", nest, [mariadbd, *_options(nest), *options(nest)], _answers)
 
 
-def _start_mysql() -> Server:
+def _start_mysql(options: Callable[[Nest], Sequence[str]]) -> Server:
     mysqld = find_program("mysql", "mysqld")
     if is_mariadb(mysqld):
         raise Unavailable(f"no MySQL server: {mysqld} is MariaDB")
@@ -216,7 +225,8 @@ def _start_mysql() -> Server:
         data = f"--datadir={nest.path / 'data'}"
         nest.run(mysqld, "--no-defaults", "--initialize-insecure", data)
         only_mysql = ("--mysqlx=OFF", "--secure-file-priv=NULL")
-        return _serve("mysql", nest, [mysqld, *_options(nest), *only_mysql], _answers)
+        command: list[str | Path] = [mysqld, *_options(nest), *only_mysql, *options(nest)]
+        return _serve("mysql", nest, command, _answers)
 
 
 def _options(nest: Nest) -> list[str]:

@@ -37,6 +37,7 @@ CLASSES: dict[str, type[errors.DBAPIError]] = {
     "1194": errors.CorruptDatabase,  # table marked as crashed
     "1203": errors.TooManyConnections,
     "1205": errors.LockTimeout,
+    "1153": errors.DataError,  # a packet too large; found before it is sent
     "1210": errors.ProgrammingError,  # wrong arguments
     "1213": errors.DeadlockDetected,
     "1216": errors.ForeignKeyViolation,
@@ -90,7 +91,8 @@ RETRYABLE = frozenset({"1020", "1213"})
 #: 1180 wraps the engine's own number; 149 is a deadlock found by certification at COMMIT.
 CERTIFICATION = re.compile(r"Got error 149\b")
 
-#: What a failed connect tells of its phase.
+#: What a failed connect tells of its phase; 2003 may be anything before the login.
+PHASES = {"2026": "tls", "2059": "login", "2061": "login"}
 DNS = re.compile(r".*\[Errno -\d+\] ", re.DOTALL)
 
 #: What the texts of constraint errors tell.

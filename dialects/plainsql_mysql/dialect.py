@@ -11,7 +11,9 @@ from plainsql.codecs import Json
 from plainsql.deadline import within
 from plainsql.dialect import Dialect, one_by_one
 from plainsql.errors import ArgumentError, NotSupportedError, ParameterError
+from plainsql.hosts import is_local
 from plainsql.rules import LexicalRules
+from plainsql.url import forget_frames
 from plainsql_mysql import codes, types
 
 if TYPE_CHECKING:
@@ -74,6 +76,49 @@ def _seconds(value: str) -> float:
     return seconds
 
 
+#: What says how TLS is to be, in the URL or among the connect_args.
+TLS = (
+    "ssl_ca",
+    "ssl_cert",
+    "ssl_key",
+    "ssl_key_password",
+    "ssl_disabled",
+    "ssl_verify_cert",
+    "ssl_verify_identity",
+)
+LIMITS = ("connect_timeout", "read_timeout", "write_timeout")
+
+
+def _tls(told: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return PyMySQL's keywords for TLS: what it makes of `ssl_*` by itself may verify nothing."""
+    told = {name: value for name, value in told.items() if value is not None}
+    if told.pop("ssl_disabled", False):
+        return {"ssl_disabled": True}
+    local = bool(own.get("unix_socket")) or is_local(own["host"])
+    if "ssl" in own or (local and not told):
+        return {}
+    identity = told.get("ssl_verify_identity", not local and told.get("ssl_verify_cert", True))
+    certificate = told.get("ssl_verify_cert", identity or not local or bool(told.get("ssl_ca")))
+    import ssl
+
+    context = ssl.create_default_context(cafile=told.get("ssl_ca"))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as PyMySQL does, for MySQL's own CA
+    context.check_hostname = bool(identity)
+    context.verify_mode = ssl.CERT_REQUIRED if certificate or identity else ssl.CERT_NONE
+    if told.get("ssl_cert"):
+        password = told.get("ssl_key_password")
+        context.load_cert_chain(told["ssl_cert"], told.get("ssl_key"), password)
+    return {"ssl": context}
+
+
+def _phase(exc: BaseException, text: str) -> str:
+    import ssl
+
+    if isinstance(getattr(exc, "original_exception", None), ssl.SSLError):
+        return "tls"
+    return "dns" if codes.DNS.match(text) else "tcp"
+
+
 def rules_of(rules: LexicalRules, mode: str, version: str = "") -> LexicalRules:
     """Return the rules as a server of that version and `sql_mode` reads."""
     if match := VERSION.match(version):
@@ -132,7 +177,11 @@ class MySQLDialect(Dialect):
         from pymysql.constants import CLIENT
         from pymysql.cursors import SSCursor
 
+        from plainsql_mysql.connection import LOGINS, GuardedConnection
+
         self._pymysql = pymysql
+        self._connect = GuardedConnection
+        self._logins = LOGINS
         self._stream_cursor = SSCursor
         # An UPDATE counts the rows it matches, as on every other database.
         self._flags = CLIENT.FOUND_ROWS
@@ -145,9 +194,10 @@ class MySQLDialect(Dialect):
     ) -> dict[str, Any]:
         """Return PyMySQL's keywords for the time of the handshake."""
         options = self.options(url)
+        own = {"host": url.host or "localhost", **options, **connect_args}
+        tls = _tls({name: own.pop(name) for name in TLS if name in own}, own)
         limit = min(timeout, options.get("connect_timeout", timeout))
-        return {
-            "host": url.host or "localhost",
+        arguments = {
             "port": url.port or 3306,
             "user": url.username,
             "password": url.password or "",
@@ -156,20 +206,28 @@ class MySQLDialect(Dialect):
             "autocommit": True,
             "client_flag": self._flags,
             "local_infile": False,
-            **options,
+            "auth_plugin_map": self._logins,
             "connect_timeout": limit,
             # The handshake is not under connect_timeout: an accepting, silent server would hang.
             "read_timeout": min(limit, options.get("read_timeout", limit)),
             "write_timeout": min(limit, options.get("write_timeout", limit)),
-            **connect_args,
+            **tls,
+            **{name: own[name] for name in own if name not in LIMITS or name in connect_args},
         }
+        if isinstance(arguments["password"], str):  # or PyMySQL takes it for latin1
+            arguments["password"] = arguments["password"].encode()
+        return arguments
 
     def connect(self, url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Any:
         options = self.options(url)
         limit = min(timeout, options.get("connect_timeout", timeout))
 
         def open_one(limit: float = CANCEL_TIMEOUT) -> Any:
-            return self._pymysql.connect(**self._arguments(url, limit, connect_args))
+            try:
+                return self._connect(**self._arguments(url, limit, connect_args))
+            except BaseException as exc:
+                forget_frames(exc)  # they hold the password
+                raise
 
         def open_and_set_up() -> Any:
             raw = open_one(limit)
@@ -185,6 +243,9 @@ class MySQLDialect(Dialect):
             raise self._pymysql.err.OperationalError(2003, text) from None
         except RuntimeError as exc:  # a package for the login method is missing
             raise self._pymysql.err.OperationalError(2059, str(exc)) from exc
+        except OSError as exc:  # PyMySQL has its own for all that comes later
+            text = f"TLS can not be set up: {exc}"
+            raise self._pymysql.err.OperationalError(2026, text) from exc
 
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
@@ -246,7 +307,9 @@ class MySQLDialect(Dialect):
         code = self.error_code(exc)
         text = str(exc.args[-1]) if exc.args else ""
         if code == "2003":
-            return {"phase": "dns" if codes.DNS.match(text) else "tcp"}
+            return {"phase": _phase(exc, text)}
+        if code in codes.PHASES:
+            return {"phase": codes.PHASES[code]}
         pattern = codes.DETAILS.get(code or "")
         match = pattern.match(text) if pattern else None
         return match.groupdict() if match else {}
@@ -336,10 +399,10 @@ class MySQLDialect(Dialect):
         if len(sql) * 4 + longest < packet:
             return
         size = len(cursor.mogrify(sql, values).encode(errors="replace")) + 1
-        if size > packet:
+        if size >= packet:
             raise ParameterError(
-                f"the statement has {size} bytes, which is more than the {packet} that "
-                f"this {self.name} server takes (max_allowed_packet)"
+                f"the statement has {size} bytes, and this {self.name} server takes less than "
+                f"{packet} (max_allowed_packet)"
             )
 
     def column_codes(self, columns: Any) -> tuple[Any, ...]:

@@ -51,6 +51,7 @@ SERVER: tuple[tuple[re.Pattern[str], type[errors.ConnectError]], ...] = (
 # What libpq and psycopg say by themselves, and the phase in which they do.
 CLIENT: tuple[tuple[re.Pattern[str], type[errors.ConnectError], str], ...] = (
     (re.compile(r"fe_sendauth: no password supplied"), errors.AuthenticationError, "login"),
+    (re.compile(r"authentication method requirement "), errors.ConnectError, "login"),
     (
         re.compile(r"(?:failed to resolve host|could not translate host) "),
         errors.ConnectError,

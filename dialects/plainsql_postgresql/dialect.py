@@ -9,6 +9,8 @@ from plainsql import errors
 from plainsql.codecs import default_loads
 from plainsql.deadline import within
 from plainsql.dialect import Dialect
+from plainsql.errors import ParameterError
+from plainsql.hosts import is_local
 from plainsql.rules import LexicalRules
 from plainsql_postgresql import codes, types
 
@@ -43,8 +45,13 @@ MODE_VERBS = frozenset(("SET", "RESET", "DISCARD", "CALL", "DO", "EXECUTE"))
 # libpq's PQtransactionStatus, PGRES_TUPLES_OK and PQ_PIPELINE_OFF.
 STATES: tuple[TransactionState, ...] = ("idle", "unknown", "active", "failed", "unknown")
 TUPLES_OK = 2
+#: The server takes a message of 1 GiB less 2 bytes; the rest is left for the names in it.  Of a
+#: longer value psycopg sends the length in 32 bits, and as much as those say.
+MESSAGE = (1 << 30) - 4096
 CANCEL_TIMEOUT = 5.0  # in seconds, for the connection that carries the request
 PIPELINE_OFF = 0
+#: The libpq that knows the option require_auth.
+REQUIRE_AUTH = 160000
 
 
 def _whole(value: str) -> int:
@@ -70,6 +77,38 @@ def _one_of(*possible: str) -> Callable[[str], str]:
         return value
 
     return convert
+
+
+def _secured(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the keywords with TLS verified and no password in clear, where nothing else is said.
+
+    A missing host is the one that libpq finds in its environment; what that says of TLS counts
+    only for local hosts, except for the root certificate.
+    """
+    from psycopg import conninfo, pq
+
+    found = {o.keyword.decode(): o.val.decode() for o in pq.Conninfo.get_defaults() if o.val}
+    said = {**conninfo.conninfo_to_dict(given.get("conninfo") or ""), **given}
+    told = {**found, **said}
+    hosts = [h for name in ("host", "hostaddr") for h in str(told.get(name) or "").split(",")]
+    unknown = "service" in said and "host" not in said
+    secured = dict(given)
+    if "sslmode" not in said and (unknown or not all(map(is_local, hosts))):
+        secured["sslmode"] = told["sslmode"] = "verify-full"
+        if not told.get("sslrootcert"):
+            secured["sslrootcert"] = _root_certificates()
+    by_tcp = any(host and host[0] not in "/@" for host in hosts)
+    safe = told.get("sslmode") in ("require", "verify-ca", "verify-full")
+    if by_tcp and not safe and "require_auth" not in told and pq.version() >= REQUIRE_AUTH:
+        secured["require_auth"] = "!password"
+    return secured
+
+
+def _root_certificates() -> str:
+    """Return the file of those that this machine trusts; psycopg's own libpq finds none."""
+    import ssl
+
+    return ssl.get_default_verify_paths().cafile or "system"
 
 
 class PostgreSQLDialect(Dialect):
@@ -115,6 +154,7 @@ class PostgreSQLDialect(Dialect):
     array = types.Array
     reads_json = frozenset({114, 3802})  # json, jsonb
     max_parameters = 65535
+    max_message = MESSAGE
     max_identifier_bytes = 63
     lists_as_arrays = True
 
@@ -141,7 +181,7 @@ class PostgreSQLDialect(Dialect):
             "dbname": url.database,
         }
         named = {name: value for name, value in named.items() if value is not None}
-        return {**named, **options, **connect_args}
+        return _secured({**named, **options, **connect_args})
 
     def _limit(self, url: URL, timeout: float) -> float:
         limit: float = min(timeout, self.options(url).get("connect_timeout", timeout))
@@ -226,6 +266,8 @@ class PostgreSQLDialect(Dialect):
         self, exc: BaseException, *, connecting: bool = False, lost: bool = False
     ) -> DBAPIError:
         error = super().translate(exc, connecting=connecting, lost=lost)
+        if connecting:
+            exc._pgconn = None  # type: ignore[attr-defined]  # noqa: SLF001 - it tells the password
         if getattr(exc, "diag", None) is not None:
             error.args = (codes.LINE.sub("", str(exc)),)  # of the text as the server saw it
         return error
@@ -382,6 +424,18 @@ class PostgreSQLDialect(Dialect):
 
     def empty_set(self, width: int) -> str:
         return "('{}'::record[])" if width > 1 else "('{}')"
+
+    def require_fits(self, cursor: Any, sql: str, values: Any) -> None:
+        row = values.values() if isinstance(values, dict) else values
+        row = row if isinstance(values, dict | list | tuple) else ()
+        # a cursor of the client writes the values into the text: bytes in hexadecimal
+        bytes_as = 2 if hasattr(cursor, "mogrify") else 1
+        size = types.size(sql) + sum([types.size(value, bytes_as) for value in row])
+        if size > MESSAGE:
+            raise ParameterError(
+                f"the statement and its values have {size} bytes, which is more than the "
+                f"{MESSAGE} that {self.name} takes in one message"
+            )
 
     def typed_null(self, type_: Any) -> Any:
         return types.NULLS.get(type_)

@@ -21,6 +21,22 @@ if TYPE_CHECKING:
 INT = range(-(1 << 63), 1 << 63)
 
 
+#: What the length of a value and its format take in a message.
+HEADER = 8
+
+
+def size(value: Any, bytes_as: int = 1) -> int:
+    """Return how many bytes a value takes in a message; what is always short counts as 64."""
+    if isinstance(value, str):
+        return HEADER + (len(value) if value.isascii() else len(value.encode(errors="replace")))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return HEADER + bytes_as * memoryview(value).nbytes
+    if isinstance(value, list | tuple):
+        return HEADER + sum([size(item, bytes_as) for item in value])
+    text = getattr(value, "obj", None)  # of psycopg's Json
+    return size(text, bytes_as) if isinstance(text, str) else 64
+
+
 def _enum(value: Enum) -> Any:
     return value.value
 

@@ -91,6 +91,8 @@ class SQLiteDialect(Dialect):
 
     def __init__(self) -> None:
         self._memory_name = ""
+        self._folder = "."
+        self._root: str | None = None
         self._begin = "BEGIN"
         self._busy_timeout = 5000
 
@@ -118,12 +120,35 @@ class SQLiteDialect(Dialect):
         self._busy_timeout = options.get("busy_timeout", self._busy_timeout)
         return options
 
+    def confine(self, root: str) -> None:
+        if not os.path.isdir(root):
+            raise ArgumentError(f"the root of SQLite's files is no folder: {root!r}")
+        self._root = self._folder = os.path.realpath(root)
+
     def open_database(self, url: URL) -> Any:
-        """Hold an in-memory database open for as long as the engine lives."""
-        if _file(url) is not None:
+        """Hold an in-memory database open for as long as the engine lives.
+
+        A file stays where it is now, wherever the process goes.
+        """
+        if (file := _file(url)) is not None:
+            if self._root is None and not os.path.isabs(file):
+                self._folder = os.getcwd()
+            self._path(file)
             return None
         self._memory_name = f"/plainsql-{os.urandom(16).hex()}"
         return self._sqlite3.connect(self._memory_uri(), uri=True, check_same_thread=False)
+
+    def _path(self, file: str) -> str:
+        """Return the path to open, which never begins like a URI; URLError if that is outside."""
+        path = os.path.join(self._folder, file)
+        if self._root is None:
+            return path
+        path = os.path.realpath(path)
+        if os.path.commonpath((path, self._root)) != self._root:
+            raise URLError(
+                f"the file {file!r} is not in the root of SQLite's files, {self._root!r}"
+            )
+        return path
 
     def _memory_uri(self) -> str:
         return f"file:{self._memory_name}?vfs=memdb"
@@ -135,9 +160,9 @@ class SQLiteDialect(Dialect):
         if file is None:
             target, uri = self._memory_uri(), True
         elif "mode" in options:
-            target, uri = f"{_file_uri(file)}?mode={options['mode']}", True
+            target, uri = f"{_file_uri(self._path(file))}?mode={options['mode']}", True
         else:
-            target, uri = _path(file), False
+            target, uri = self._path(file), False
         arguments = {
             "isolation_level": None,
             "check_same_thread": False,
@@ -270,11 +295,6 @@ class SQLiteDialect(Dialect):
 def _file(url: URL) -> str | None:
     """Return the file's name, or None for a database in memory."""
     return None if url.database in ("", ":memory:") else url.database
-
-
-def _path(database: str) -> str:
-    """Return the path as sqlite3 takes it; a name that begins like a URI stays a file's name."""
-    return f"./{database}" if database.startswith("file:") else database
 
 
 def _file_uri(database: str) -> str:

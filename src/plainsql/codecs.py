@@ -91,6 +91,8 @@ class Codecs:
         self._decoders: dict[Any, Encoder] = {}
         self.by_column: dict[Any, Encoder] = dict(dialect.column_codecs)
         self.plain = {type_ for type_, encode in self._encoders.items() if encode is None}
+        self.sized = {str, bytes} if dialect.max_message else set()
+        self.quick = self.plain - self.sized
         self.connected = False
         self.caches: list[Any] = []
         self.json(None, None)
@@ -129,7 +131,8 @@ class Codecs:
         if to_db is not None:
             self._encoders[type_] = to_db
             self._ours.clear()
-            self.plain.discard(type_)
+            for known in (self.plain, self.quick, self.sized):
+                known.discard(type_)
         if from_db is not None:
             self._decoders[type_] = from_db
         for cache in self.caches:

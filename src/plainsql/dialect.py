@@ -148,6 +148,10 @@ class Dialect:
     """Most parameters of one statement; None where the server has no limit.  `parameter_limit` may
     tell more of a connection.
     """
+    max_message: ClassVar[int | None] = None
+    """Most bytes of a statement with its values, where neither the driver nor `require_fits` of a
+    list would refuse more before it is sent.
+    """
     lists_as_arrays: ClassVar[bool] = False
     """True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length."""
     array: ClassVar[type[list[Any]]] = list
@@ -221,6 +225,13 @@ class Dialect:
         from plainsql.bridge import bridge
 
         return await bridge(self, lambda: self.adopt(creator))
+
+    def confine(self, root: str) -> None:
+        """Open only files in this folder, links resolved; ArgumentError where there are no files.
+
+        Called before `open_database`.
+        """
+        raise ArgumentError(f"root is for databases that are files; {self.name} has a server")
 
     def open_database(self, url: URL) -> Any:
         """Return what must live as long as the engine does, with a `close()`, or None."""
@@ -462,7 +473,11 @@ class Dialect:
         return self.max_parameters
 
     def require_fits(self, cursor: Any, sql: str, values: Any) -> None:
-        """Refuse, before it is sent, a statement with a list that is too long for the server."""
+        """Refuse, before it is sent, a statement that is too long for the server.
+
+        Asked where a list was spread, and of long values where there is a `max_message`; then
+        `cursor` may be None.
+        """
 
     def stream_cursor(self, raw: Any, batch: int) -> Any:
         """Return a cursor that does not buffer; creating it does no I/O."""

@@ -9,6 +9,8 @@ import logging
 import sys
 from typing import Any
 
+from plainsql.errors import escaped
+
 LOGGER = logging.getLogger("plainsql.engine")
 
 
@@ -27,7 +29,8 @@ class _Stdout(logging.StreamHandler[Any]):
 class Echo:
     """Logs statements; `hidden` keeps the values out.
 
-    Where nobody has set up logging, lines go to standard output as they are.
+    Where nobody has set up logging, lines go to standard output as they are.  A message is one
+    line whatever stands in it: the ends of lines, and all that can not be printed, are escaped.
     """
 
     __slots__ = ("_hidden",)
@@ -41,12 +44,12 @@ class Echo:
 
     def line(self, text: str) -> None:
         """Log one line."""
-        LOGGER.info("%s", text)
+        LOGGER.info("%s", escaped(text))
 
     def statement(self, sql: str, params: Any) -> None:
         """Log a statement and, where it has any, its parameters."""
-        LOGGER.info("%s", sql)
+        LOGGER.info("%s", escaped(sql))
         if self._hidden:
             LOGGER.info("[...] [parameters hidden: hide_parameters=True]")
         else:
-            LOGGER.info("[...] %r", () if params is None else params)
+            LOGGER.info("[...] %s", escaped(repr(() if params is None else params)))

@@ -20,7 +20,25 @@ class Resolver(Protocol[Answer_co]):
 
 
 class Error(Exception):
-    """Base class of every exception that plainsql raises."""
+    """Base class of every exception that plainsql raises.
+
+    Its text may have several lines, but no character that a terminal obeys or that nobody sees:
+    what a statement or a server holds of those is escaped.  `args` are as they came.
+    """
+
+    def __str__(self) -> str:
+        return escaped(super().__str__(), keep="\n\t")
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""Return the text with what can not be printed escaped as `repr` does, but for `keep`.
+
+    >>> print(escaped("one\r\ntwo\x1b[2J"))
+    one\r\ntwo\x1b[2J
+    """
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text])
 
 
 # -- the caller's mistakes: nothing was sent ---------------------------------------------------

@@ -53,6 +53,8 @@ GROUPING = re.compile(r"[()]|\bVALUES?\s*\(|\b(?:SELECT|SET|ON|WITH|TABLE)\b", r
 LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
 #: Most integers: two comparisons of one digit each.
 SMALL = 1 << 30
+#: What is shorter is not counted: of this length, no statement's values reach `max_message`.
+LONG = 1 << 11
 CONTROL_VERBS = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"})
 
 
@@ -86,6 +88,8 @@ class Examined:
 
     def __init__(self, statement: str, verb: str, dialect: Dialect) -> None:
         self.statement = self.sql = statement
+        if dialect.max_message and len(statement) > LONG:
+            dialect.require_fits(None, statement, None)
         self.shape: tuple[Any, type[Row] | None, Decoding | None, View] = (None, None, None, PLAIN)
         self.verb = verb
         plain = verb in PLAIN_VERBS
@@ -126,6 +130,9 @@ class Untouched(Examined):
     def __init__(self, statement: str, verb: str, dialect: Dialect, values: Any) -> None:
         super().__init__(statement, verb, dialect)
         self._values = values
+        if dialect.max_message:
+            for row in values if isinstance(values, list) else (values,):
+                dialect.require_fits(None, statement, row)
 
     def bind(self, params: Mapping[str, Any]) -> Any:
         """Return the parameters that came with the statement."""
@@ -156,10 +163,12 @@ class Compiled(Examined):
         "_paddable",
         "_places",
         "_plain",
+        "_quick",
         "_ranged",
         "_rendering",
         "_scan",
         "_single",
+        "_sized",
         "_unique",
         "binds",
         "columns",
@@ -192,6 +201,8 @@ class Compiled(Examined):
         self._check_binds()
         self._codecs = dialect.codecs
         self._plain = self._codecs.plain
+        self._quick = self._codecs.quick  # without those whose length is looked at
+        self._sized = self._codecs.sized
         self._integers = dialect.integers
         self._ranged = self._integers is not None and int in self._plain
         self.columns = clause._columns
@@ -285,26 +296,27 @@ class Compiled(Examined):
                 if cls is int:
                     if 0 <= value < SMALL or LEAST <= value <= GREATEST:
                         return (value,)
-                elif cls in self._plain:
+                elif cls in self._quick or (cls in self._sized and len(value) < LONG):
                     return (value,)
             if self._checked:
                 params = self._complete(params)
             values = self._get(params)
         except KeyError:
             raise self._missing(params) from None
-        plain = self._plain
+        quick = self._quick
         if not self._ranged:
             for value in values:
-                if value.__class__ not in plain:
+                if value.__class__ not in quick:
                     values = self._adapted(values)
                     break
         else:
+            sized = self._sized
             for value in values:
                 cls = value.__class__
                 if cls is int:
                     if 0 <= value < SMALL or LEAST <= value <= GREATEST:
                         continue
-                elif cls in plain:
+                elif cls in quick or (cls in sized and len(value) < LONG):
                     continue
                 values = self._adapted(values)
                 break
@@ -382,7 +394,7 @@ class Compiled(Examined):
 
     def _adapted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         plain, adapt = self._plain, self._adapted_value
-        return tuple(
+        adapted = tuple(
             [
                 value
                 if value.__class__ in plain and value.__class__ is not int
@@ -390,6 +402,9 @@ class Compiled(Examined):
                 for name, value in zip(self.names, values, strict=True)
             ]
         )
+        if self._dialect.max_message:
+            self._dialect.require_fits(None, self.sql, adapted)
+        return adapted
 
     def _adapted_value(self, name: str, value: Any) -> Any:
         if value.__class__ not in self._plain:

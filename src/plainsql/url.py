@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from .errors import URLError
 
@@ -46,16 +46,53 @@ def _discreet(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-class Secret:
-    """Hold a string that no repr and no pickle shows; `reveal()` where it is used, not before."""
+def discreet(function: Callable[P, T]) -> Callable[P, T]:
+    """Raise what `function` refuses without its frames, where a password may stand."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as exc:  # noqa: BLE001 - it is raised below
+            refusal = exc
+        del args, kwargs
+        forget_frames(refusal)
+        try:
+            raise refusal
+        finally:
+            del refusal  # or its traceback would hold it, with this frame, in a cycle
+
+    return call
+
+
+def forget_frames(exc: BaseException) -> None:
+    """Take from an exception, and all that led to it, the frames with their variables."""
+    chain: list[BaseException | None] = [exc]
+    for link in chain:
+        if link is not None:
+            link.__traceback__ = None
+            others = (link.__cause__, link.__context__, *getattr(link, "exceptions", ()))
+            chain += [other for other in others if other not in chain]
+
+
+def not_pickled(thing: object) -> NoReturn:
+    """Refuse to be pickled or copied; the `__reduce__` of what holds connections."""
+    raise TypeError(
+        f"{type(thing).__name__} can not be pickled or copied: it holds connections; "
+        "make another one where it is needed"
+    )
+
+
+class Secret(Generic[T]):
+    """Hold what no repr and no pickle shows; `reveal()` where it is used, not before."""
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: T) -> None:
         self._value = value
 
-    def reveal(self) -> str:
-        """Return the string; keep it in no variable that outlives the use."""
+    def reveal(self) -> T:
+        """Return it; keep it in no variable that outlives the use."""
         return self._value
 
     def __repr__(self) -> str:
@@ -89,7 +126,7 @@ class URL:
     port: int | None
     database: str | None
     query: Query
-    _secret: Secret | None
+    _secret: Secret[str] | None
 
     def __init__(self) -> None:
         raise TypeError("a URL is made by make_url() or URL.create()")

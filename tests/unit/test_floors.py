@@ -25,7 +25,7 @@ FLOORS = [
     {"errors", "url"},
     {
         *("driver", "rules", "lexing", "splitting", "codecs", "bridge", "deadline", "dialect"),
-        "registry",
+        *("hosts", "registry"),
     },
     {
         *("clause", "templates", "rendering", "statement", "cache", "row", "result", "mapping"),

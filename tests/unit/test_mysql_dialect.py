@@ -55,14 +55,14 @@ def test_the_parts_of_a_url_become_keywords() -> None:
         "host": "db.example",
         "port": 3307,
         "user": "u",
-        "password": "p w",
+        "password": b"p w",
         "database": "shop",
     }.items()  # fmt: skip
 
 
 def test_parts_that_are_missing_have_the_servers_defaults() -> None:
     assert arguments("mysql://").items() >= {
-        "host": "localhost", "port": 3306, "user": None, "password": "", "database": None,
+        "host": "localhost", "port": 3306, "user": None, "password": b"", "database": None,
     }.items()  # fmt: skip
 
 
@@ -83,6 +83,60 @@ def test_connect_args_win_over_the_url() -> None:
     given = arguments("mysql://h/d?charset=latin1", charset="utf8mb3", read_timeout=7)
 
     assert (given["charset"], given["read_timeout"]) == ("utf8mb3", 7)
+
+
+NONE, REQUIRED = 0, 2  # ssl.CERT_NONE and CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("url", "verify", "names"),
+    [
+        pytest.param("mysql://db.example/d", REQUIRED, True, id="elsewhere"),
+        pytest.param("mysql://8.8.8.8/d?ssl_verify_identity=0", REQUIRED, False, id="any name"),
+        pytest.param("mysql://db.example/d?ssl_verify_cert=0", NONE, False, id="anyone"),
+        pytest.param("mysql://db/d?ssl_verify_cert=1", REQUIRED, False, id="near, certificate"),
+        pytest.param("mysql://db/d?ssl_verify_identity=1", REQUIRED, True, id="near, all"),
+        pytest.param("mysql://db/d?ssl_verify_cert=0", NONE, False, id="near, nothing"),
+    ],
+)
+def test_what_the_url_says_of_tls_is_what_is_verified(url: str, verify: int, names: bool) -> None:
+    context = arguments(url)["ssl"]
+
+    assert (context.verify_mode, context.check_hostname) == (verify, names)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://",
+        "mysql://db/d",
+        "mysql://127.0.0.1/d?ssl_disabled=0",
+        "mysql://db.example/d?unix_socket=/s",
+    ],
+)
+def test_of_a_local_host_tls_is_left_to_the_driver(url: str) -> None:
+    assert not [name for name in arguments(url) if name.startswith("ssl")]
+
+
+def test_tls_is_off_where_the_url_says_so() -> None:
+    made = arguments("mysql://db.example/d?ssl_disabled=1&ssl_verify_cert=1")
+
+    assert {name: made[name] for name in made if name.startswith("ssl")} == {"ssl_disabled": True}
+
+
+def test_connect_args_say_how_tls_is_to_be_as_the_url_does() -> None:
+    assert arguments("mysql://db.example/d", ssl_verify_cert=False)["ssl"].verify_mode == NONE
+    assert arguments("mysql://db.example/d", ssl="theirs")["ssl"] == "theirs"
+    assert not arguments("mysql://db.example/d", unix_socket="/s").get("ssl")
+    assert arguments("mysql://db/d", host="db.example")["ssl"].check_hostname
+
+
+def test_a_certificate_that_can_not_be_read_is_a_failed_connect() -> None:
+    dialect: Any = loaded()
+    with pytest.raises(dialect.driver_error) as caught:
+        dialect.connect(make_url("mysql://db.example/d?ssl_ca=/no/such.pem"), 10.0, {})
+    error = dialect.translate(caught.value, connecting=True)
+    assert (type(error), error.phase) == (errors.ConnectError, "tls")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +170,7 @@ def test_the_handshake_is_bounded_by_the_shortest_limit(
     ],
 )
 def test_options_are_converted(option: str, value: Any) -> None:
-    made = arguments(f"mysql://h/d?{option}")[option.partition("=")[0]]
+    made = loaded().options(make_url(f"mysql://h/d?{option}"))[option.partition("=")[0]]
 
     assert made == value
     assert type(made) is type(value)
@@ -201,8 +255,7 @@ class Made:
 
 def connected(url: str, **connect_args: Any) -> Any:
     dialect: Any = loaded()
-    err = dialect._pymysql.err
-    dialect._pymysql = SimpleNamespace(err=err, connect=lambda **kwargs: Made("", **kwargs))
+    dialect._connect = lambda **kwargs: Made("", **kwargs)
     return dialect.connect(make_url(url), 10.0, connect_args)
 
 
@@ -224,7 +277,7 @@ def test_a_package_that_a_login_needs_and_is_missing_is_told_as_a_failed_connect
     def connect(**_: Any) -> None:
         raise RuntimeError("'cryptography' package is required")
 
-    dialect._pymysql = SimpleNamespace(err=err, connect=connect)
+    dialect._connect = connect
     with pytest.raises(err.OperationalError) as caught:
         dialect.connect(make_url("mysql://h/d"), 10.0, {})
     error = dialect.translate(caught.value, connecting=True)

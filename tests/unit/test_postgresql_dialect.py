@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import Enum, IntEnum, StrEnum
 from ipaddress import ip_address
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,9 @@ from plainsql.url import URL, make_url
 from plainsql_postgresql import codes
 from plainsql_postgresql.dialect import LEXICAL, MODES, PostgreSQLDialect
 from tests.unit import rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SERVER = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
 SOCKET = 'connection is bad: connection to server on socket "/no/.s.PGSQL.5432" failed: '
@@ -56,6 +59,82 @@ def test_a_socket_folder_is_given_as_an_option() -> None:
 def test_connect_args_win_over_the_url() -> None:
     given = arguments("postgresql://h/d?application_name=url", application_name="args")
     assert given["application_name"] == "args"
+
+
+@pytest.mark.parametrize(
+    ("url", "sslmode", "require_auth"),
+    [
+        pytest.param("postgresql://db.example/d", "verify-full", None, id="elsewhere"),
+        pytest.param("postgresql:///d?host=db.example", "verify-full", None, id="by option"),
+        pytest.param("postgresql:///d?host=db,db.example", "verify-full", None, id="one of two"),
+        pytest.param("postgresql://db.example/d?sslmode=require", "require", None, id="weaker"),
+        pytest.param("postgresql://db.example/d?sslmode=prefer", "prefer", "!password", id="weak"),
+        pytest.param(
+            "postgresql://db.example/d?sslmode=disable&require_auth=password",
+            "disable",
+            "password",
+            id="all in clear",
+        ),
+        pytest.param("postgresql://127.0.0.1/d", None, "!password", id="loopback"),
+        pytest.param("postgresql://db/d?sslmode=verify-ca", "verify-ca", None, id="near, verified"),
+        pytest.param("postgresql:///d?host=/run", None, None, id="socket"),
+        pytest.param("postgresql:///d", None, None, id="socket by default"),
+    ],
+)
+def test_what_the_url_says_of_tls_and_logins_is_what_libpq_is_told(
+    url: str, sslmode: str | None, require_auth: str | None
+) -> None:
+    given = arguments(url)
+
+    assert (given.get("sslmode"), given.get("require_auth")) == (sslmode, require_auth)
+    assert ("sslrootcert" in given) is (sslmode == "verify-full")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sslmode"),
+    [
+        pytest.param("PGHOST", "db.example", "verify-full", id="host"),
+        pytest.param("PGHOSTADDR", "8.8.8.8", "verify-full", id="address"),
+        pytest.param("PGHOST", "10.0.0.1", None, id="near"),
+        pytest.param("PGSSLMODE", "disable", None, id="TLS, near"),
+    ],
+)
+def test_a_host_of_the_environment_is_verified_too(
+    variable: str, value: str, sslmode: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert arguments("postgresql:///d").get("sslmode") == sslmode
+
+
+def test_the_environment_lowers_no_verification_but_may_say_whom_to_trust(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    monkeypatch.setenv("PGSSLROOTCERT", "/ca.pem")
+
+    given = arguments("postgresql://db.example/d")
+    assert (given["sslmode"], given.get("sslrootcert")) == ("verify-full", None)
+
+
+def test_a_service_of_the_environment_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    services = tmp_path / "services"
+    services.write_text("[near]\nhost=/run\n[far]\nhost=db.example\nsslmode=disable\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    for name, sslmode in (("near", None), ("far", "verify-full")):
+        monkeypatch.setenv("PGSERVICE", name)
+        assert arguments("postgresql:///d").get("sslmode") == sslmode
+    monkeypatch.delenv("PGSERVICE")
+    assert arguments("postgresql:///d", service="near")["sslmode"] == "verify-full"
+
+
+def test_connect_args_say_host_and_tls_as_the_url_does() -> None:
+    assert arguments("postgresql://db/d", host="db.example")["sslmode"] == "verify-full"
+    assert arguments("postgresql:///d", conninfo="host=db.example")["sslmode"] == "verify-full"
+    mine = arguments("postgresql:///d", conninfo="host=db.example sslmode=require")
+    assert "sslmode" not in mine
 
 
 @pytest.mark.parametrize(

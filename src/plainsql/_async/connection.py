@@ -20,6 +20,7 @@ from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
 from plainsql.templates import Template
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -340,6 +341,7 @@ class AsyncConnection(AsyncTransacting):
         number = self._engine._next_stream()
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor_async(link.dialect, link.raw, batch)
+        link.dialect.require_fits(getattr(cursor, "driver_cursor", cursor), sql, values)
         stream: AsyncStream[Any] = AsyncStream(self, compiled, cursor, texts, batch, timeout)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
@@ -551,6 +553,8 @@ class AsyncConnection(AsyncTransacting):
     def __del__(self) -> None:
         if self._slot is not None:
             self._engine._pool.drop(self._slot)
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "in transaction" if self._nesting.scopes else "idle"

@@ -15,6 +15,7 @@ from plainsql.concurrency import hard_close_async, run_hook_async
 from plainsql.errors import ConnectError
 from plainsql.result import PLAIN, View
 from plainsql.row import row_class
+from plainsql.url import Secret, forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +135,7 @@ class AsyncOpener:
     ) -> None:
         self.dialect = dialect
         self._url = url
-        self._connect_args = connect_args
+        self._connect_args = Secret(connect_args)
         self._timeout = connect_timeout
         self._creator = creator
         self._on_connect = on_connect
@@ -152,14 +153,22 @@ class AsyncOpener:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
 
+    async def _connect(self) -> Any:
+        """Connect; what our own connect raises bears no frames, for theirs hold the password."""
+        if self._creator is not None:
+            return await self.dialect.adopt_async(self._creator)
+        try:
+            connect = self.dialect.connect_async
+            return await connect(self._url, self._timeout, self._connect_args.reveal())
+        except BaseException as exc:
+            forget_frames(exc)
+            raise
+
     async def open(self) -> AsyncLink:
         """Open a connection; ConnectError and its kin say why there is none."""
         dialect = self.dialect
         try:
-            if self._creator is not None:
-                raw = await dialect.adopt_async(self._creator)
-            else:
-                raw = await dialect.connect_async(self._url, self._timeout, self._connect_args)
+            raw = await self._connect()
         except dialect.driver_error as exc:
             raise dialect.translate(exc, connecting=True) from exc
         except OSError as exc:

@@ -23,6 +23,7 @@ from plainsql.concurrency import (
 )
 from plainsql.errors import AuthenticationError, NotSupportedError, PoolError, PoolTimeout
 from plainsql.ledger import Ledger, Slot, Waiter
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -351,6 +352,8 @@ class AsyncQueuePool:
         for slot in ledger.forget():
             if slot.raw is not None:
                 slot.raw.finish()
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.status()!r}>"

@@ -11,6 +11,7 @@ from plainsql._async.engine import AsyncEngine
 from plainsql._async.transaction import AsyncBlock
 from plainsql.concurrency import Opening
 from plainsql.errors import ArgumentError, TransactionStateError
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -271,6 +272,8 @@ class AsyncSession:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         state = "in transaction" if self._connection is not None else "idle"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from plainsql.errors import ArgumentError, MappingError, ResultError, TransactionStateError
 from plainsql.result import PLAIN, Distinct, batch_size, only, only_or_none, pick
 from plainsql.row import position
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -206,6 +207,8 @@ class AsyncStream(AsyncFetch[T]):
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {'closed' if self._closed else 'open'}>"

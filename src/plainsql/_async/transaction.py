@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plainsql.nesting import Scope
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +50,8 @@ class AsyncTransaction(Scope):
     async def close(self) -> None:
         """Roll back if it has not ended."""
         await self.rollback()
+
+    __reduce__ = not_pickled
 
     async def __aenter__(self) -> Self:
         self._connection._enter_block(self)

@@ -6,6 +6,7 @@ Floor 3, the sync twin.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from itertools import count
@@ -27,7 +28,7 @@ from plainsql.options import (
 )
 from plainsql.registry import load_dialect
 from plainsql.retrying import Attempts
-from plainsql.url import make_url
+from plainsql.url import discreet, make_url, not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ T = TypeVar("T")
 POOLS: dict[str, type[QueuePool]] = {"QueuePool": QueuePool, "NullPool": NullPool}
 
 
+@discreet
 def create_engine(
     url: str | URL,
     *,
@@ -64,6 +66,7 @@ def create_engine(
     commit_token: bool = False,
     creator: Callable[[], Any] | None = None,
     on_connect: Callable[[Any], Any] | None = None,
+    root: str | os.PathLike[str] | None = None,
     json_dumps: Callable[[Any], str] | None = None,
     json_loads: Callable[[str | bytes], Any] | None = None,
 ) -> Engine:
@@ -91,6 +94,8 @@ def create_engine(
     - `creator`: called, without arguments, for each new connection instead of the driver's
       `connect`.
     - `on_connect`: called with each new driver connection, to set it up.
+    - `root`: the folder that the file of an SQLite URL must be in, links resolved; a relative name
+      begins there.
     - `json_dumps`, `json_loads`: instead of the standard library's, for `Json` and JSON columns.
 
     Raises `URLError`, `UnknownDialect` (naming the extra to install) or `ArgumentError`.
@@ -115,6 +120,8 @@ def create_engine(
     )
     if not isinstance(connect_args, Mapping | None):
         raise ArgumentError(f"connect_args must be a mapping, not {type(connect_args).__name__}")
+    if root is not None:
+        _confine(dialect, root, creator)
     dialect.codecs.json(json_dumps, json_loads)
     opener = Opener(
         dialect,
@@ -143,6 +150,14 @@ def create_engine(
         timeout=timeout,
         commit_token=commit_token,
     )
+
+
+def _confine(dialect: Dialect, root: Any, creator: Any) -> None:
+    if not isinstance(root, str | os.PathLike):
+        raise ArgumentError(f"root must be a path, not {type(root).__name__}")
+    if creator is not None:
+        raise ArgumentError("root can not confine what a creator opens: give one of the two")
+    dialect.confine(os.fspath(root))
 
 
 def _pool_class(poolclass: Any) -> type[QueuePool]:
@@ -312,6 +327,8 @@ class Engine:
     def _next_stream(self) -> int:
         return next(self._streams)
 
+    __reduce__ = not_pickled
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url})"
 
@@ -350,6 +367,8 @@ class RawConnection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    __reduce__ = not_pickled
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.driver_connection, name)

@@ -16,6 +16,7 @@ from plainsql.concurrency import hard_close, run_hook
 from plainsql.errors import ConnectError
 from plainsql.result import PLAIN, View
 from plainsql.row import row_class
+from plainsql.url import Secret, forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -135,7 +136,7 @@ class Opener:
     ) -> None:
         self.dialect = dialect
         self._url = url
-        self._connect_args = connect_args
+        self._connect_args = Secret(connect_args)
         self._timeout = connect_timeout
         self._creator = creator
         self._on_connect = on_connect
@@ -153,14 +154,22 @@ class Opener:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
 
+    def _connect(self) -> Any:
+        """Connect; what our own connect raises bears no frames, for theirs hold the password."""
+        if self._creator is not None:
+            return self.dialect.adopt(self._creator)
+        try:
+            connect = self.dialect.connect
+            return connect(self._url, self._timeout, self._connect_args.reveal())
+        except BaseException as exc:
+            forget_frames(exc)
+            raise
+
     def open(self) -> Link:
         """Open a connection; ConnectError and its kin say why there is none."""
         dialect = self.dialect
         try:
-            if self._creator is not None:
-                raw = dialect.adopt(self._creator)
-            else:
-                raw = dialect.connect(self._url, self._timeout, self._connect_args)
+            raw = self._connect()
         except dialect.driver_error as exc:
             raise dialect.translate(exc, connecting=True) from exc
         except OSError as exc:

@@ -24,6 +24,7 @@ from plainsql.concurrency import (
 )
 from plainsql.errors import AuthenticationError, NotSupportedError, PoolError, PoolTimeout
 from plainsql.ledger import Ledger, Slot, Waiter
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -352,6 +353,8 @@ class QueuePool:
         for slot in ledger.forget():
             if slot.raw is not None:
                 slot.raw.finish()
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.status()!r}>"

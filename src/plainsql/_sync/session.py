@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from plainsql._sync.engine import Engine
 from plainsql._sync.transaction import Block
 from plainsql.errors import ArgumentError, TransactionStateError
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -271,6 +272,8 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         state = "in transaction" if self._connection is not None else "idle"

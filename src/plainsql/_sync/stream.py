@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from plainsql.errors import ArgumentError, MappingError, ResultError, TransactionStateError
 from plainsql.result import PLAIN, Distinct, batch_size, only, only_or_none, pick
 from plainsql.row import position
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Callable, Sequence
@@ -207,6 +208,8 @@ class Stream(Fetch[T]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    __reduce__ = not_pickled
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {'closed' if self._closed else 'open'}>"

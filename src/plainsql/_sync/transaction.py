@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plainsql.nesting import Scope
+from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ class Transaction(Scope):
     def close(self) -> None:
         """Roll back if it has not ended."""
         self.rollback()
+
+    __reduce__ = not_pickled
 
     def __enter__(self) -> Self:
         self._connection._enter_block(self)

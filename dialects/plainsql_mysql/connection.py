@@ -1,0 +1,75 @@
+"""PyMySQL's connection, which believes less of what a server says; imported with the driver."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from pymysql import err
+from pymysql.connections import Connection
+from pymysql.constants import COMMAND, CR, ER
+
+
+class GuardedConnection(Connection):
+    """Sends no packet that the server would not take, and no file.
+
+    An oversized packet would end as "server has gone away", as a line that was cut does.
+    """
+
+    plainsql_packet = 1 << 30
+
+    def query(self, sql: Any, unbuffered: bool = False) -> Any:
+        """Send a statement and read its answer: PyMySQL's own, with a look at the length."""
+        if isinstance(sql, str):
+            sql = sql.encode(self.encoding)
+        if len(sql) + 1 >= self.plainsql_packet:
+            raise err.DataError(ER.NET_PACKET_TOO_LARGE, self._too_large(len(sql)))
+        self._execute_command(COMMAND.COM_QUERY, sql)  # type: ignore[attr-defined]
+        try:
+            read = self._read_query_result  # type: ignore[attr-defined]
+            self._affected_rows = read(unbuffered=unbuffered)
+        except RuntimeError as exc:
+            self._refuse_file(exc)
+        return self._affected_rows
+
+    def _too_large(self, size: int) -> str:
+        return (
+            f"the statement has {size + 1} bytes, and this server takes less than "
+            f"{self.plainsql_packet} (max_allowed_packet)"
+        )
+
+    def _refuse_file(self, exc: RuntimeError) -> NoReturn:
+        """Close: this is how PyMySQL says that the server answered by asking for a file."""
+        self._force_close()  # type: ignore[attr-defined]
+        if type(exc) is not RuntimeError:
+            raise exc
+        raise err.OperationalError(
+            CR.CR_MALFORMED_PACKET,
+            "the server asked for a file of this machine (LOCAL INFILE), which is never sent",
+        ) from exc
+
+
+class OverCipherOnly:
+    """A login that shows the server the password: only over TLS, or a Unix socket."""
+
+    def __init__(self, connection: Any) -> None:
+        if not connection._secure:  # noqa: SLF001 - it has no public name
+            raise err.OperationalError(
+                CR.CR_AUTH_PLUGIN_ERR,
+                "the server asked for the password in clear, without TLS: it was not sent",
+            )
+        self._connection = connection
+
+
+class ClearPassword(OverCipherOnly):
+    """mysql_clear_password; of `dialog` PyMySQL does the rest itself."""
+
+    def authenticate(self, packet: Any) -> Any:
+        """Answer the request; return the server's next packet."""
+        del packet
+        self._connection.write_packet(self._connection.password + b"\0")
+        answer = self._connection._read_packet()  # noqa: SLF001 - as above
+        answer.check_error()
+        return answer
+
+
+LOGINS = {"mysql_clear_password": ClearPassword, "dialog": OverCipherOnly}
