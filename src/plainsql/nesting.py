@@ -9,13 +9,17 @@ from plainsql.errors import TransactionStateError
 
 
 class Scope:
-    """One transaction (`name` None) or savepoint, as its user holds it."""
+    """One transaction (`name` None) or savepoint, as its user holds it.
 
-    __slots__ = ("is_active", "name")
+    `wrote_before`: something was written in the transaction before the savepoint was set.
+    """
+
+    __slots__ = ("is_active", "name", "wrote_before")
 
     def __init__(self, name: str | None) -> None:
         self.name = name
         self.is_active = True
+        self.wrote_before = False
 
 
 class Nesting:

@@ -47,6 +47,11 @@ RETURNING_VERBS = frozenset(
     ("SELECT", "VALUES", "TABLE", "WITH", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", "PRAGMA", "CALL")
 )
 INSERTING_VERBS = frozenset(("INSERT", "REPLACE"))
+#: Statements that change what is stored; after WITH they stand further on.
+WRITING_VERBS = frozenset(
+    ("INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE")
+)
+WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\s+(?!OF\b)", re.IGNORECASE)
 #: What tells where the group of VALUES stands, and that an INSERT has none.
 GROUPING = re.compile(r"[()]|\bVALUES?\s*\(|\b(?:SELECT|SET|ON|WITH|TABLE)\b", re.IGNORECASE)
 #: Integers of 64 bits; the dialect says which of the others it takes.
@@ -63,7 +68,7 @@ class Examined:
 
     `verb` is the first keyword.  `control`: it would begin or end the transaction.  `mode`: it may
     change how the server reads SQL.  `refusal`: why the database would silently ignore it inside a
-    transaction.  `special` is true where the
+    transaction.  `writes`: it changes what is stored.  `special` is true where the
     connection must look closer, `simple` where it need not and no list is to be expanded.  `shape`
     is the last result's: its columns, its class of rows, what reads them and how they are shown, in
     one tuple, for threads share this.  `columns` are the types of columns that the author said,
@@ -80,6 +85,7 @@ class Examined:
         "sql",
         "statement",
         "verb",
+        "writes",
     )
 
     lists: tuple[str, ...] = ()
@@ -92,6 +98,7 @@ class Examined:
             dialect.require_fits(None, statement, None)
         self.shape: tuple[Any, type[Row] | None, Decoding | None, View] = (None, None, None, PLAIN)
         self.verb = verb
+        self.writes = verb in WRITING_VERBS or (verb == "WITH" and self._writes_further_on())
         plain = verb in PLAIN_VERBS
         self.control = verb in CONTROL_VERBS and not ROLLBACK_TO.match(self.statement)
         self.refusal = None if plain else dialect.refuse(verb, self.statement)
@@ -99,6 +106,9 @@ class Examined:
         self.mode = dialect.changes_mode(verb, statement)
         self.special = bool(self.control or self.refusal or self.mode or commits)
         self.simple = not self.special
+
+    def _writes_further_on(self) -> bool:
+        return WRITING.search(self.statement) is not None
 
     def locate(self, place: int | str, sql: str, seen: list[str] | None) -> int | None:
         """Return the offset in the author's text of a place that the server told.
@@ -194,8 +204,8 @@ class Compiled(Examined):
                 sql=clause.text,
                 offset=found.second,
             )
-        super().__init__(clause.text, found.verb, dialect)
         self._scan = found
+        super().__init__(clause.text, found.verb, dialect)
         self.binds = clause._binds
         self._dialect = dialect
         self._check_binds()
@@ -233,6 +243,9 @@ class Compiled(Examined):
         self._checked = bool(self.binds or self._bare)
         plainly = int in self._plain and not (self._checked or self._named or self.lists)
         self._single = self.names[0] if plainly and len(self.names) == 1 else None
+
+    def _writes_further_on(self) -> bool:
+        return WRITING.search(self._scan.skeleton()) is not None
 
     def __str__(self) -> str:
         return self.sql

@@ -6,13 +6,14 @@ stands, the driver's cursor — and its rows come up once.
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._async.stream import AsyncStream
-from plainsql._async.transacting import AsyncTransacting
+from plainsql._async.transacting import AsyncTransacting, stacklevel
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
 from plainsql.concurrency import Opening, cancel_async, execute_many_async, stream_cursor_async
@@ -157,6 +158,8 @@ class AsyncConnection(AsyncTransacting):
             if decode is not None:
                 rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
             result = Result(cls, rows, cursor.rowcount, None, view)
+        if compiled.writes:
+            self._wrote = True
         if compiled.special:
             await self._after_special(compiled, had_rows=columns is not None)
         return result
@@ -346,6 +349,7 @@ class AsyncConnection(AsyncTransacting):
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
         await stream._open(sql, values)
+        self._wrote = self._wrote or compiled.writes
         return stream
 
     async def _execute_many(self, compiled: Compiled, params: Any) -> Result[Any]:
@@ -419,6 +423,8 @@ class AsyncConnection(AsyncTransacting):
         except BaseException as exc:
             await self._failed(exc, compiled, rows, compiled.sql, link.own_cursor)
             raise
+        if compiled.writes:
+            self._wrote = True
         if compiled.special:
             await self._after_special(compiled, had_rows=found is not None)
         return found, total
@@ -509,10 +515,14 @@ class AsyncConnection(AsyncTransacting):
         self._lose("invalidate() was called")
 
     async def close(self) -> None:
-        """Roll back what was not committed and give the connection back; may be called twice."""
+        """Roll back what was not committed and give the connection back; may be called twice.
+
+        Warns, by `UncommittedWarning`, where that drops what was written.
+        """
         if self._closed:
             return
         self._closed = True
+        dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
             if self._nesting.scopes:
                 await self._roll_back_quietly()
@@ -524,6 +534,8 @@ class AsyncConnection(AsyncTransacting):
         slot, self._slot, self._link, self._ready = self._slot, None, None, False
         if slot is not None:
             await self._engine._pool.release(slot)
+        if dropped:
+            _tell_dropped()
 
     def _began_by_text(self) -> bool:
         """Tell whether, in AUTOCOMMIT, a statement of the user's left a transaction open."""
@@ -548,6 +560,7 @@ class AsyncConnection(AsyncTransacting):
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._wrote = self._wrote and exc is None
         await self.close()
 
     def __del__(self) -> None:
@@ -559,6 +572,15 @@ class AsyncConnection(AsyncTransacting):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "in transaction" if self._nesting.scopes else "idle"
         return f"<{type(self).__name__} of {self._engine!r}: {state}>"
+
+
+def _tell_dropped() -> None:
+    warnings.warn(
+        "what was written is dropped: the connection was closed before commit(); "
+        "rollback() drops it without a warning",
+        errors.UncommittedWarning,
+        stacklevel=stacklevel(),
+    )
 
 
 def _chunks(params: Any) -> Iterator[list[Any]]:

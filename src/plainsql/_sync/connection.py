@@ -7,13 +7,14 @@ stands, the driver's cursor — and its rows come up once.
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._sync.stream import Stream
-from plainsql._sync.transacting import Transacting
+from plainsql._sync.transacting import Transacting, stacklevel
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
 from plainsql.concurrency import cancel, execute_many, stream_cursor
@@ -158,6 +159,8 @@ class Connection(Transacting):
             if decode is not None:
                 rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
             result = Result(cls, rows, cursor.rowcount, None, view)
+        if compiled.writes:
+            self._wrote = True
         if compiled.special:
             self._after_special(compiled, had_rows=columns is not None)
         return result
@@ -347,6 +350,7 @@ class Connection(Transacting):
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
         stream._open(sql, values)
+        self._wrote = self._wrote or compiled.writes
         return stream
 
     def _execute_many(self, compiled: Compiled, params: Any) -> Result[Any]:
@@ -420,6 +424,8 @@ class Connection(Transacting):
         except BaseException as exc:
             self._failed(exc, compiled, rows, compiled.sql, link.own_cursor)
             raise
+        if compiled.writes:
+            self._wrote = True
         if compiled.special:
             self._after_special(compiled, had_rows=found is not None)
         return found, total
@@ -510,10 +516,14 @@ class Connection(Transacting):
         self._lose("invalidate() was called")
 
     def close(self) -> None:
-        """Roll back what was not committed and give the connection back; may be called twice."""
+        """Roll back what was not committed and give the connection back; may be called twice.
+
+        Warns, by `UncommittedWarning`, where that drops what was written.
+        """
         if self._closed:
             return
         self._closed = True
+        dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
             if self._nesting.scopes:
                 self._roll_back_quietly()
@@ -525,6 +535,8 @@ class Connection(Transacting):
         slot, self._slot, self._link, self._ready = self._slot, None, None, False
         if slot is not None:
             self._engine._pool.release(slot)
+        if dropped:
+            _tell_dropped()
 
     def _began_by_text(self) -> bool:
         """Tell whether, in AUTOCOMMIT, a statement of the user's left a transaction open."""
@@ -549,6 +561,7 @@ class Connection(Transacting):
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._wrote = self._wrote and exc is None
         self.close()
 
     def __del__(self) -> None:
@@ -560,6 +573,15 @@ class Connection(Transacting):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "in transaction" if self._nesting.scopes else "idle"
         return f"<{type(self).__name__} of {self._engine!r}: {state}>"
+
+
+def _tell_dropped() -> None:
+    warnings.warn(
+        "what was written is dropped: the connection was closed before commit(); "
+        "rollback() drops it without a warning",
+        errors.UncommittedWarning,
+        stacklevel=stacklevel(),
+    )
 
 
 def _chunks(params: Any) -> Iterator[list[Any]]:

@@ -54,7 +54,7 @@ class Transacting:
     __slots__ = (
         "__weakref__", "_autocommit", "_blocks", "_closed", "_echo", "_ends", "_engine", "_limited",
         "_link", "_nesting", "_options", "_ready", "_server_limit", "_slot", "_streams", "_strict",
-        "_whole",
+        "_whole", "_wrote",
     )  # fmt: skip
 
     _link: Link | None
@@ -69,7 +69,7 @@ class Transacting:
         self._strict = engine._strict
         self._nesting = Nesting()
         self._ready = False
-        self._closed = False
+        self._closed = self._wrote = False
         self._streams: list[Stream[Any]] = []
         self._blocks: list[Transaction] = []
         self._limited = engine._timeout is not None
@@ -165,7 +165,7 @@ class Transacting:
             return
         if link.dialect.transaction_state(link.own) != "idle":
             return
-        self._ready = False
+        self._ready = self._wrote = False
         if nesting.ended_by_server(f"{compiled.verb} committed it and dropped its savepoints"):
             self._tell_commit(f"{compiled.verb} made {link.dialect.name} commit the transaction")
         else:
@@ -195,7 +195,7 @@ class Transacting:
             warnings.warn(
                 f"{what}, with the statements before it",
                 errors.ImplicitCommitWarning,
-                stacklevel=_stacklevel(),
+                stacklevel=stacklevel(),
             )
 
     def _failed(self, exc: BaseException, compiled: Examined | None, *sent: Any) -> None:
@@ -382,6 +382,7 @@ class Transacting:
         link = self._link or self._take_link()
         self._make_ready(link.statements.nothing)
         savepoint = Transaction(self, self._nesting.next_savepoint())
+        savepoint.wrote_before = self._wrote
         self._send(f"SAVEPOINT {savepoint.name}")
         self._nesting.scopes.append(savepoint)
         return savepoint
@@ -497,7 +498,7 @@ class Transacting:
         """The outermost transaction is over."""
         opened = self._nesting.open
         self._nesting.clear()
-        self._ready = False
+        self._ready = self._wrote = False
         self._whole, self._limited = None, self._engine._timeout is not None
         if self._link is not None and self._link.unsettled:
             self._link.unsettled = False
@@ -547,6 +548,7 @@ class Transacting:
             if self._link.unsettled:
                 self._link.server_limit = UNKNOWN
         nesting.heal()
+        self._wrote = scope.wrote_before
         self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)
         self._ready = not self._strict
@@ -687,7 +689,7 @@ def _told(statement: str, position: int | None) -> str:
     return f"{shown}\n[line {line}]\n{errors.caret(statement, position)}"
 
 
-def _stacklevel() -> int:
+def stacklevel() -> int:
     """Return how far above the caller the first frame is that is not plainsql's."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OURS):
