@@ -33,8 +33,8 @@ class GuardedConnection(Connection):
 
     def _too_large(self, size: int) -> str:
         return (
-            f"the statement has {size + 1} bytes, and this server takes less than "
-            f"{self.plainsql_packet} (max_allowed_packet)"
+            f"the statement has {size + 1} bytes, which is more than the {self.plainsql_packet - 1} "
+            "that this server takes (max_allowed_packet)"
         )
 
     def _refuse_file(self, exc: RuntimeError) -> NoReturn:
