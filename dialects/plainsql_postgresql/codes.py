@@ -8,9 +8,13 @@ the shape of its message, but what it says is not: the class stays `ConnectError
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from plainsql import errors
 from plainsql.dialect import SQLSTATES
+
+if TYPE_CHECKING:
+    from plainsql.errors import Fate
 
 CLASSES: dict[str, type[errors.DBAPIError]] = {
     **SQLSTATES,
@@ -116,3 +120,23 @@ LINE = re.compile(r"\nLINE \d+: [^\n]*\n *\^")
 #: The parameter that the server names; its number stands in the message only, whatever language.
 INDETERMINATE_DATATYPE = "42P18"
 NUMBER = re.compile(r"\$(\d+)")
+
+# The server and its history: a promoted standby begins another timeline, and may give the numbers
+# of transactions away again.  A standby is at no place of its own, and so knows no fate.
+HISTORY = (
+    "(SELECT system_identifier FROM pg_control_system())"
+    " || '/' || CASE WHEN NOT pg_is_in_recovery()"
+    " THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END"
+)
+FATE = (
+    "SELECT CASE WHEN h.history = %s THEN coalesce(pg_xact_status(x.xid), 'forgotten') END"
+    f" FROM (SELECT {HISTORY}) AS h (history), (SELECT CAST(%s AS xid8)) AS x (xid)"
+)
+#: What `pg_xact_status` says; None: the history is another one.
+FATES: dict[str | None, Fate | None] = {
+    "committed": "committed",
+    "aborted": "aborted",
+    "in progress": None,
+    "forgotten": "unknown",
+    None: "unknown",
+}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from plainsql.driver import Many, ParamStyle, TransactionState
-    from plainsql.errors import DBAPIError
+    from plainsql.errors import DBAPIError, Fate
     from plainsql.url import URL
 
 LEXICAL = LexicalRules(
@@ -120,7 +120,10 @@ class PostgreSQLDialect(Dialect):
     paramstyle: ClassVar[ParamStyle] = "format"
     lexical = LEXICAL
     capabilities = frozenset(
-        {"savepoints", "read_only", "deferrable", "interleaved_streams", "returning", "cancel"}
+        {
+            *("savepoints", "read_only", "deferrable", "interleaved_streams", "returning"),
+            *("cancel", "commit_token"),
+        }
     )
     url_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
         "host": str,
@@ -362,6 +365,16 @@ class PostgreSQLDialect(Dialect):
 
     def committed(self, cursor: Any) -> bool:
         return bool(cursor.statusmessage == "COMMIT")
+
+    # -- a lost COMMIT -------------------------------------------------------------------------
+
+    token_sql = f"SELECT CAST(pg_current_xact_id_if_assigned() AS text), {codes.HISTORY}"
+
+    def fate_sql(self, token: Any) -> tuple[str, Sequence[Any]]:
+        return codes.FATE, (token[1], token[0])
+
+    def fate(self, told: Any) -> Fate | None:
+        return codes.FATES[told]
 
     # -- statements ----------------------------------------------------------------------------
 

@@ -39,7 +39,8 @@ CLASSES: dict[str, type[errors.DBAPIError]] = {
 #: exception's context, why a value could not be bound.
 ROW = "100"
 
-RETRYABLE = frozenset({"517"})
+#: Whoever waits for the one lock of a database in vain stands where others meet in a deadlock.
+RETRYABLE = frozenset({"5", "261", "517"})
 
 #: Only for code 1.
 TEXTS: tuple[tuple[re.Pattern[str], type[errors.DBAPIError]], ...] = tuple(

@@ -274,6 +274,9 @@ class SQLiteDialect(Dialect):
         del isolation_level, deferrable  # SQLite is always serializable
         return ("PRAGMA query_only = ON", "BEGIN") if read_only else (self._begin,)
 
+    def begin_repeatable(self, begin: tuple[str, ...]) -> tuple[str, ...]:
+        return ("BEGIN IMMEDIATE",) if begin == ("BEGIN",) else begin
+
     def end(self, read_only: bool | None) -> tuple[str, ...]:
         return ("PRAGMA query_only = OFF",) if read_only else ()
 

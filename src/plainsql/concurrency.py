@@ -13,9 +13,11 @@ from contextlib import suppress
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from plainsql.errors import ArgumentError
+
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
     from types import TracebackType
 
     from plainsql.dialect import Dialect
@@ -249,6 +251,34 @@ def ring_at_async(when: float, act: Callable[[], None]) -> None:
 
     loop = asyncio.get_running_loop()
     loop.call_at(loop.time() + when - time.monotonic(), act)
+
+
+rest = time.sleep
+
+
+async def rest_async(seconds: float) -> None:
+    """Let time go by; the other tasks go on meanwhile."""
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
+def called(fn: Callable[[Any], T], connection: Any) -> T:
+    """Call a user's function with the connection."""
+    value: Any = fn(connection)
+    if hasattr(value, "__await__"):
+        value.close()
+        raise ArgumentError("the function of run() is async: use AsyncEngine.run()")
+    found: T = value
+    return found
+
+
+async def called_async(fn: Callable[[Any], Awaitable[T]], connection: Any) -> T:
+    """Call a user's async function with the connection, and await it."""
+    awaited = fn(connection)
+    if not hasattr(awaited, "__await__"):
+        raise ArgumentError("the function of AsyncEngine.run() must be async")
+    return await awaited
 
 
 class Twin:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from plainsql.driver import AsyncDriverConnection, Many, ParamStyle, TransactionState
+    from plainsql.errors import Fate
     from plainsql.url import URL
 
 # SQLSTATE, or its first two characters: ISO/IEC 9075-2 and PostgreSQL's appendix A.
@@ -105,7 +106,8 @@ class Dialect:
     capabilities: ClassVar[frozenset[str]] = frozenset({"savepoints"})
     """What it can: "savepoints", "read_only", "deferrable", "interleaved_streams" (other statements
     may run while a stream is open), "implicit_commit" (some statements commit by themselves),
-    "returning" (INSERT, UPDATE or DELETE can return rows), "cancel" (`cancel` stops a statement).
+    "returning" (INSERT, UPDATE or DELETE can return rows), "cancel" (`cancel` stops a statement),
+    "commit_token" (`token_sql`, `fate_sql` and `fate` tell what became of a lost COMMIT).
     """
     isolation_levels: ClassVar[tuple[str, ...]] = ISOLATION_LEVELS
     """The isolation levels that the database has, by their portable names."""
@@ -369,6 +371,13 @@ class Dialect:
             sql += " READ ONLY" if read_only else " READ WRITE"
         return (sql,)
 
+    def begin_repeatable(self, begin: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what opens a transaction of `Engine.run`, from what `begin` gave.
+
+        It is done again when it collides with another one, so it had better collide at once.
+        """
+        return begin
+
     def end(self, read_only: bool | None) -> tuple[str, ...]:
         """Return what must follow COMMIT or ROLLBACK to undo what `begin` set."""
         return ()
@@ -387,6 +396,21 @@ class Dialect:
     def committed(self, cursor: Any) -> bool:
         """Tell whether the COMMIT that `cursor` just ran stored the transaction."""
         return True
+
+    # -- a lost COMMIT -------------------------------------------------------------------------
+
+    token_sql: ClassVar[str] = ""
+    """Asks, before COMMIT, for a row that tells which transaction it is, on which server; its first
+    value is None where the transaction has written nothing.
+    """
+
+    def fate_sql(self, token: Any) -> tuple[str, Sequence[Any]]:
+        """Return what asks for the fate of the transaction with that row, and its values."""
+        raise NotSupportedError(f"{self.name} can not tell what became of a transaction")
+
+    def fate(self, told: Any) -> Fate | None:
+        """Return what the answer to `fate_sql` means; None: ask again."""
+        raise NotSupportedError(f"{self.name} can not tell what became of a transaction")
 
     # -- statements ----------------------------------------------------------------------------
 

@@ -6,9 +6,17 @@ dialect's code table (`plainsql.dialect`), never here and never from an error's 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 Outcome = Literal["not_applied", "applied", "unknown"]
+Fate = Literal["committed", "aborted", "unknown"]
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class Resolver(Protocol[Answer_co]):
+    """An engine, as `CommitUnknown.resolve` needs it; an async one answers when awaited."""
+
+    def _resolve(self, token: Any, timeout: float) -> Answer_co: ...
 
 
 class Error(Exception):
@@ -133,7 +141,8 @@ class DBAPIError(Error):
     `outcome` says whether the work may have been applied: "not_applied", "applied", "unknown".
     `retryable` is true only where running the whole transaction again is safe.
     `constraint`, `table`, `column` and `position` (offset in the author's text, from 0) are None
-    where the server does not tell.
+    where the server does not tell.  `attempts` are the errors of all attempts, this one the last,
+    where `Engine.run` made several.
     """
 
     statement: str | None = None
@@ -144,6 +153,7 @@ class DBAPIError(Error):
     table: str | None = None
     column: str | None = None
     position: int | None = None
+    attempts: tuple[DBAPIError, ...] = ()
 
 
 class InterfaceError(DBAPIError):
@@ -236,6 +246,17 @@ class CommitUnknown(Disconnected):
     """The connection was lost during COMMIT: the transaction may or may not be stored."""
 
     outcome: Outcome = "unknown"
+    _token: Any = None
+
+    def resolve(self, engine: Resolver[Answer_co], *, timeout: float = 5.0) -> Answer_co:
+        """Ask the server what became of the transaction: "committed", "aborted" or "unknown".
+
+        Known only where the engine was made with `commit_token=True`, and as long as it is the
+        same server with the same history: after a failover it is "unknown", and so it is if the
+        transaction is still open after `timeout` seconds.  `await` it with an async engine, which
+        must be one of the same database.
+        """
+        return engine._resolve(self._token, timeout)  # noqa: SLF001 - the engines are friends
 
 
 class TransactionAborted(OperationalError):

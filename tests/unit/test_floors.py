@@ -29,7 +29,7 @@ FLOORS = [
     },
     {
         *("clause", "templates", "rendering", "statement", "cache", "row", "result", "mapping"),
-        *("nesting", "ledger", "options", "echo"),
+        *("nesting", "ledger", "options", "retrying", "echo"),
     },
     {"concurrency", "_async", "_sync"},
     {"__init__", "aio"},

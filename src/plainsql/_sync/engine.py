@@ -7,13 +7,16 @@ Floor 3, the sync twin.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainsql._sync.connection import Connection
 from plainsql._sync.link import Opener
 from plainsql._sync.pool import NullPool, QueuePool
+from plainsql._sync.resolving import resolve
+from plainsql._sync.running import run
 from plainsql._sync.transaction import Block
 from plainsql.errors import ArgumentError
 from plainsql.options import (
@@ -24,6 +27,7 @@ from plainsql.options import (
     require_pool_limits,
 )
 from plainsql.registry import load_dialect
+from plainsql.retrying import Attempts
 from plainsql.url import discreet, make_url, not_pickled
 
 if TYPE_CHECKING:
@@ -33,8 +37,11 @@ if TYPE_CHECKING:
 
     from plainsql.codecs import Codecs
     from plainsql.dialect import Dialect
+    from plainsql.errors import Fate
     from plainsql.ledger import Slot
     from plainsql.url import URL
+
+T = TypeVar("T")
 
 POOLS: dict[str, type[QueuePool]] = {"QueuePool": QueuePool, "NullPool": NullPool}
 
@@ -56,6 +63,7 @@ def create_engine(
     timeout: float | None = None,
     hide_parameters: bool | None = None,
     strict_parameters: bool = False,
+    commit_token: bool = False,
     creator: Callable[[], Any] | None = None,
     on_connect: Callable[[Any], Any] | None = None,
     root: str | os.PathLike[str] | None = None,
@@ -81,6 +89,8 @@ def create_engine(
     - `hide_parameters`: None hides values in exceptions and shows them under `echo`; True hides
       them everywhere, False nowhere.
     - `strict_parameters`: surplus parameter names are an error.
+    - `commit_token`: ask, before each COMMIT, which transaction it is, so that
+      `CommitUnknown.resolve` can tell what became of it; on PostgreSQL.
     - `creator`: called, without arguments, for each new connection instead of the driver's
       `connect`.
     - `on_connect`: called with each new driver connection, to set it up.
@@ -101,7 +111,9 @@ def create_engine(
     require_number("connect_timeout", connect_timeout, 0.001)
     if timeout is not None:
         require_number("timeout", timeout, 0.001)
-    require_flags(echo=echo, strict_parameters=strict_parameters)
+    require_flags(echo=echo, strict_parameters=strict_parameters, commit_token=commit_token)
+    if commit_token:
+        dialect.require("commit_token", "commit_token=True")
     require_flags(or_none=True, pool_pre_ping=pool_pre_ping, hide_parameters=hide_parameters)
     require_callables(
         creator=creator, on_connect=on_connect, json_dumps=json_dumps, json_loads=json_loads
@@ -136,6 +148,7 @@ def create_engine(
         show_parameters=hide_parameters is False,
         strict=strict_parameters,
         timeout=timeout,
+        commit_token=commit_token,
     )
 
 
@@ -181,6 +194,7 @@ class Engine:
         show_parameters: bool,
         strict: bool,
         timeout: float | None,
+        commit_token: bool,
     ) -> None:
         self._url = url
         self._dialect = dialect
@@ -190,6 +204,7 @@ class Engine:
         self._show_parameters = show_parameters
         self._strict = strict
         self._timeout = timeout
+        self._commit_token = commit_token
         self._streams = count(1)
 
     @property
@@ -251,6 +266,33 @@ class Engine:
         """
         return Block(self._connect, timeout)
 
+    def run(
+        self,
+        fn: Callable[[Connection], T],
+        *,
+        attempts: int = 10,
+        deadline: float | None = None,
+        isolation_level: str | None = None,
+        read_only: bool | None = None,
+    ) -> T:
+        """Call `fn` with a connection in a transaction, commit, and return what `fn` returned.
+
+        Where that fails with an error that is `retryable`, all of it is done again, in a fresh
+        transaction, after a random pause that grows: `attempts` times at most, and so that it ends
+        within `deadline` seconds.  Anything else that is raised is raised at once, and so is what
+        leaves the outcome unknown.  The last error tells all attempts: `error.attempts`.
+
+        `fn` may be called several times: what it does beside the database must bear that.
+        On SQLite a transaction that is not `read_only` begins by taking the lock for writing.
+        """
+        options: dict[str, Any] = {"isolation_level": isolation_level, "read_only": read_only}
+        given = {name: value for name, value in options.items() if value is not None}
+        engine = self.execution_options(**given)
+        if engine._options.autocommit:
+            raise ArgumentError("run() runs transactions, and AUTOCOMMIT has none")
+        engine._options.begin = self._dialect.begin_repeatable(engine._options.begin)
+        return run(engine, fn, Attempts(attempts, deadline, time.monotonic()))
+
     def raw_connection(self) -> RawConnection:
         """Take the driver's own connection from the pool; `close()` gives it back."""
         return self._raw_connection()
@@ -278,6 +320,9 @@ class Engine:
         An in-memory SQLite database ends here.
         """
         self._pool.dispose()
+
+    def _resolve(self, token: Any, timeout: float) -> Fate:
+        return resolve(self, token, timeout)
 
     def _next_stream(self) -> int:
         return next(self._streams)

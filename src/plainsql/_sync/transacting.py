@@ -427,12 +427,13 @@ class Transacting:
         link = self._link
         if link is None:
             raise AssertionError("bug: an open transaction without a connection")
+        token = self._take_token(link) if self._engine._commit_token else None
         if self._echo is not None:
             self._echo.line("COMMIT")
         try:
             link.cursor.execute("COMMIT")
         except BaseException as exc:
-            _raise(self._after_failed_commit(exc), exc)
+            _raise(self._after_failed_commit(exc, token), exc)
             raise
         if not link.dialect.committed(link.own_cursor):
             self._end()
@@ -440,7 +441,12 @@ class Transacting:
                 "the server rolled the transaction back instead of committing it"
             )
 
-    def _after_failed_commit(self, exc: BaseException) -> BaseException:
+    def _take_token(self, link: Link) -> Any:
+        """Ask which transaction this is, in case nobody answers the COMMIT."""
+        self._send(link.dialect.token_sql)
+        return (link.cursor.fetchall())[0]
+
+    def _after_failed_commit(self, exc: BaseException, token: Any) -> BaseException:
         error = self._after_error(exc, None)
         if self._link is None or self._nesting.in_trouble:
             self._nesting.clear()
@@ -449,6 +455,7 @@ class Transacting:
             return error
         unknown = errors.CommitUnknown(str(error))
         unknown.code = error.code
+        unknown._token = token
         return unknown
 
     def _roll_back(self) -> None:

@@ -1,0 +1,3 @@
+"""`Engine.run`, sync."""
+
+from tests._sync.repeating import *  # noqa: F403
