@@ -32,9 +32,10 @@ class GuardedConnection(Connection):
         return self._affected_rows
 
     def _too_large(self, size: int) -> str:
+        most = self.plainsql_packet - 1
         return (
-            f"the statement has {size + 1} bytes, and this server takes less than "
-            f"{self.plainsql_packet} (max_allowed_packet)"
+            f"the statement has {size + 1} bytes, which is more than the {most} that "
+            "this server takes (max_allowed_packet)"
         )
 
     def _refuse_file(self, exc: RuntimeError) -> NoReturn:

@@ -401,8 +401,8 @@ class MySQLDialect(Dialect):
         size = len(cursor.mogrify(sql, values).encode(errors="replace")) + 1
         if size >= packet:
             raise ParameterError(
-                f"the statement has {size} bytes, and this {self.name} server takes less than "
-                f"{packet} (max_allowed_packet)"
+                f"the statement has {size} bytes, which is more than the {packet - 1} that "
+                f"this {self.name} server takes (max_allowed_packet)"
             )
 
     def column_codes(self, columns: Any) -> tuple[Any, ...]:
