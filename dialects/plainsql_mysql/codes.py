@@ -91,6 +91,9 @@ RETRYABLE = frozenset({"1020", "1213"})
 #: 1180 wraps the engine's own number; 149 is a deadlock found by certification at COMMIT.
 CERTIFICATION = re.compile(r"Got error 149\b")
 
+#: A plug-in (group replication) or the cluster (Galera) broke a COMMIT off, somewhere in it.
+UNKNOWN = frozenset({"1180", "3100"})
+
 #: What a failed connect tells of its phase; 2003 may be anything before the login.
 PHASES = {"2026": "tls", "2059": "login", "2061": "login"}
 DNS = re.compile(r".*\[Errno -\d+\] ", re.DOTALL)

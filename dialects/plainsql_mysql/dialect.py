@@ -163,6 +163,7 @@ class MySQLDialect(Dialect):
     error_classes = codes.CLASSES
     lost_codes = codes.LOST
     retryable_codes = codes.RETRYABLE
+    unknown_codes = codes.UNKNOWN
     parameter_codecs = types.MYSQL_PARAMETERS
     typed_codecs = types.TYPED_CODECS
     column_codecs: ClassVar[Mapping[Any, Any]] = {JSON: Json, BOOLEAN: types.tinyint}

@@ -128,15 +128,24 @@ HISTORY = (
     " || '/' || CASE WHEN NOT pg_is_in_recovery()"
     " THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END"
 )
+# A crash changes neither, and yet numbers whose log was not on disk are given away again after it.
+# It makes the server forget its statistics, which is all of it that everybody may see; whoever
+# resets them by hand only makes an answer less sure.
+SINCE = "CAST(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()) AS text)"
+TOKEN = f"SELECT CAST(pg_current_xact_id_if_assigned() AS text), {HISTORY}, {SINCE}"
+# Since a crash: a number that was not given away again has no fate, and a commit may be another's.
 FATE = (
-    "SELECT CASE WHEN h.history = %s THEN coalesce(pg_xact_status(x.xid), 'forgotten') END"
-    f" FROM (SELECT {HISTORY}) AS h (history), (SELECT CAST(%s AS xid8)) AS x (xid)"
+    "SELECT CASE WHEN now.history IS DISTINCT FROM %s THEN NULL"
+    " WHEN now.since = %s THEN pg_xact_status(was.xid)"
+    " WHEN was.xid >= pg_current_xact_id() THEN 'aborted'"
+    " ELSE nullif(pg_xact_status(was.xid), 'committed') END"
+    f" FROM (SELECT {HISTORY}, {SINCE}) AS now (history, since),"
+    " (SELECT CAST(%s AS xid8)) AS was (xid)"
 )
-#: What `pg_xact_status` says; None: the history is another one.
+#: What `pg_xact_status` says; None: the history is another one, or the number is too old.
 FATES: dict[str | None, Fate | None] = {
     "committed": "committed",
     "aborted": "aborted",
     "in progress": None,
-    "forgotten": "unknown",
     None: "unknown",
 }

@@ -368,10 +368,11 @@ class PostgreSQLDialect(Dialect):
 
     # -- a lost COMMIT -------------------------------------------------------------------------
 
-    token_sql = f"SELECT CAST(pg_current_xact_id_if_assigned() AS text), {codes.HISTORY}"
+    token_sql = codes.TOKEN
 
     def fate_sql(self, token: Any) -> tuple[str, Sequence[Any]]:
-        return codes.FATE, (token[1], token[0])
+        xid, history, since = token
+        return codes.FATE, (history, since, xid)
 
     def fate(self, told: Any) -> Fate | None:
         return codes.FATES[told]

@@ -121,6 +121,9 @@ class Dialect:
     retryable_codes: ClassVar[frozenset[str]] = frozenset({"40001", "40P01"})
     """Codes after which running the whole transaction again is safe."""
 
+    unknown_codes: ClassVar[frozenset[str]] = frozenset({"40003"})
+    """Codes at COMMIT that leave open, though the connection lives, whether it stored anything."""
+
     parameter_codecs: ClassVar[Mapping[type | str, Callable[[Any], Any] | None]] = {
         "enum.Enum": attrgetter("value"),
         Json: str,

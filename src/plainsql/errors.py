@@ -243,7 +243,10 @@ class Disconnected(OperationalError):
 
 
 class CommitUnknown(Disconnected):
-    """The connection was lost during COMMIT: the transaction may or may not be stored."""
+    """The connection was lost during COMMIT: the transaction may or may not be stored.
+
+    It is the cause of a KeyboardInterrupt, or another interrupt, that came during COMMIT.
+    """
 
     outcome: Outcome = "unknown"
     _token: Any = None
@@ -252,9 +255,10 @@ class CommitUnknown(Disconnected):
         """Ask the server what became of the transaction: "committed", "aborted" or "unknown".
 
         Known only where the engine was made with `commit_token=True`, and as long as it is the
-        same server with the same history: after a failover it is "unknown", and so it is if the
-        transaction is still open after `timeout` seconds.  `await` it with an async engine, which
-        must be one of the same database.
+        same server with the same history: after a failover it is "unknown", after a crash it may
+        be, and so it is if the transaction is still open after `timeout` seconds.  What wrote
+        nothing is "committed".  `await` it with an async engine, which must be one of the same
+        database; what that raises when it connects and asks is raised here.
         """
         return engine._resolve(self._token, timeout)  # noqa: SLF001 - the engines are friends
 

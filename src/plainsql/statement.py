@@ -47,11 +47,11 @@ RETURNING_VERBS = frozenset(
     ("SELECT", "VALUES", "TABLE", "WITH", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", "PRAGMA", "CALL")
 )
 INSERTING_VERBS = frozenset(("INSERT", "REPLACE"))
-#: Statements that change what is stored; after WITH they stand further on.
+#: Statements that change what is stored; after WITH they stand beside a parenthesis.
 WRITING_VERBS = frozenset(
     ("INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE")
 )
-WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\s+(?!OF\b)", re.IGNORECASE)
+WRITING = re.compile(r"[()]\s*(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\s++(?!\()", re.IGNORECASE)
 #: What tells where the group of VALUES stands, and that an INSERT has none.
 GROUPING = re.compile(r"[()]|\bVALUES?\s*\(|\b(?:SELECT|SET|ON|WITH|TABLE)\b", re.IGNORECASE)
 #: Integers of 64 bits; the dialect says which of the others it takes.

@@ -36,7 +36,7 @@ PING_AFTER = 1.0
 #: How often a waiter looks whether dropped connections came back.
 TICK = 0.5
 #: The modules that are passed over in search of the line that took a connection.
-OURS = ("plainsql._", "plainsql.concurrency")
+OURS = ("plainsql._", "plainsql.concurrency", "contextlib")
 #: File name → whether it is one of them.
 _ours: dict[str, bool] = {}
 

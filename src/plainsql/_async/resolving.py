@@ -28,11 +28,10 @@ async def resolve_async(engine: AsyncEngine, token: Any, timeout: float) -> Fate
     deadline = time.monotonic() + timeout
     asking = engine.execution_options(isolation_level="AUTOCOMMIT")
     async with asking.connect() as connection:
+        sql, values = dialect.fate_sql(token)
         while True:
-            sql, values = dialect.fate_sql(token)
             found = await connection.exec_driver_sql(sql, values, timeout=timeout)
-            told = found.scalar()
-            fate = dialect.fate(told)
+            fate = dialect.fate(found.scalar())
             if fate is not None or time.monotonic() >= deadline:
                 return fate or "unknown"
             await rest_async(PAUSE)

@@ -138,7 +138,7 @@ class AsyncTransacting:
         for sql in self._options.begin:
             await self._send(sql, f"{sql} (implicit)", compiled)
         self._nesting.open = True
-        self._nesting.worked = False
+        self._nesting.worked = self._wrote = False
 
     async def _send(self, sql: str, log: str | None = None, before: Examined | None = None) -> None:
         """Send a statement of our own; an error names the statement `before` which it was sent."""
@@ -448,16 +448,34 @@ class AsyncTransacting:
         return (await link.cursor.fetchall())[0]
 
     async def _after_failed_commit(self, exc: BaseException, token: Any) -> BaseException:
+        """Learn what an exception at COMMIT means; CommitUnknown where nobody here can tell.
+
+        An interrupt is raised as it is; then that is its cause.
+        """
         error = await self._after_error(exc, None)
+        unknown = self._leaves_unknown(error)
+        if unknown and error is not exc and self._link is not None:
+            self._lose("the server broke the COMMIT off")
         if self._link is None or self._nesting.in_trouble:
             self._nesting.clear()
             self._whole = None
-        if self._link is not None or not isinstance(error, LOST):
+        if not unknown:
             return error
-        unknown = errors.CommitUnknown(str(error))
-        unknown.code = error.code
-        unknown._token = token
-        return unknown
+        told = errors.CommitUnknown(str(error) or f"interrupted by {type(error).__name__}")
+        told._token = token
+        if not isinstance(error, errors.DBAPIError):
+            error.__cause__ = error.__cause__ or told
+            return error
+        told.code = error.code
+        return told
+
+    def _leaves_unknown(self, error: BaseException) -> bool:
+        """Tell whether, after `error` at COMMIT, the transaction may be stored."""
+        if not isinstance(error, errors.DBAPIError):
+            return self._link is None or self._nesting.doomed
+        if self._link is None:
+            return isinstance(error, LOST)
+        return error.code in self._link.dialect.unknown_codes and not error.retryable
 
     async def _roll_back(self) -> None:
         link = self._link

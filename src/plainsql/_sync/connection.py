@@ -159,7 +159,7 @@ class Connection(Transacting):
             if decode is not None:
                 rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
             result = Result(cls, rows, cursor.rowcount, None, view)
-        if compiled.writes:
+        if compiled.writes and result.rowcount:
             self._wrote = True
         if compiled.special:
             self._after_special(compiled, had_rows=columns is not None)
@@ -424,7 +424,7 @@ class Connection(Transacting):
         except BaseException as exc:
             self._failed(exc, compiled, rows, compiled.sql, link.own_cursor)
             raise
-        if compiled.writes:
+        if compiled.writes and total:
             self._wrote = True
         if compiled.special:
             self._after_special(compiled, had_rows=found is not None)
@@ -561,7 +561,8 @@ class Connection(Transacting):
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._wrote = self._wrote and exc is None
+        if exc is not None:
+            self._wrote = False  # it is dropped because of that
         self.close()
 
     def __del__(self) -> None:

@@ -29,11 +29,10 @@ def resolve(engine: Engine, token: Any, timeout: float) -> Fate:
     deadline = time.monotonic() + timeout
     asking = engine.execution_options(isolation_level="AUTOCOMMIT")
     with asking.connect() as connection:
+        sql, values = dialect.fate_sql(token)
         while True:
-            sql, values = dialect.fate_sql(token)
             found = connection.exec_driver_sql(sql, values, timeout=timeout)
-            told = found.scalar()
-            fate = dialect.fate(told)
+            fate = dialect.fate(found.scalar())
             if fate is not None or time.monotonic() >= deadline:
                 return fate or "unknown"
             rest(PAUSE)
