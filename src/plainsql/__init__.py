@@ -2,6 +2,7 @@
 
 from plainsql._sync.connection import Connection
 from plainsql._sync.engine import Engine, RawConnection, create_engine
+from plainsql._sync.operations import OperationLog
 from plainsql._sync.pool import NullPool, QueuePool
 from plainsql._sync.session import Session, SessionTransaction, sessionmaker
 from plainsql._sync.stream import Stream
@@ -101,6 +102,7 @@ __all__ = [
     "NotNullViolation",
     "NotSupportedError",
     "NullPool",
+    "OperationLog",
     "OperationalError",
     "ParameterError",
     "PoolClosed",

@@ -2,6 +2,7 @@
 
 from plainsql._async.connection import AsyncConnection
 from plainsql._async.engine import AsyncEngine, AsyncRawConnection, create_async_engine
+from plainsql._async.operations import AsyncOperationLog
 from plainsql._async.pool import AsyncNullPool, AsyncQueuePool
 from plainsql._async.session import AsyncSession, AsyncSessionTransaction, async_sessionmaker
 from plainsql._async.stream import AsyncStream
@@ -11,6 +12,7 @@ __all__ = [
     "AsyncConnection",
     "AsyncEngine",
     "AsyncNullPool",
+    "AsyncOperationLog",
     "AsyncQueuePool",
     "AsyncRawConnection",
     "AsyncSession",

@@ -1,0 +1,3 @@
+"""COMMITs that nobody answers, async."""
+
+from tests._async.losing import *  # noqa: F403
