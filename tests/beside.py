@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds within which everything here must have happened.
 DEADLINE = 20.0
+#: Where a thread is that waits: for what was told to hold it, or in a driver for its server.
+WAITING = ("wait", "wait_epoll", "wait_poll", "wait_select", "wait_selectors", "readinto")
 
 
 class Beside:
@@ -90,7 +92,12 @@ async def until_async(reached: Callable[[], object]) -> None:
         await asyncio.sleep(0.001)
 
 
-def interrupt(reached: Callable[[], object], call: Callable[..., Any], *args: Any) -> None:
+def interrupt(
+    reached: Callable[[], object],
+    call: Callable[..., Any],
+    *args: Any,
+    then: Callable[[], object] = lambda: None,
+) -> None:
     """Make a call in the main thread, and press Ctrl-C as soon as it waits at its point."""
     main = threading.main_thread().ident
     assert main == threading.get_ident(), "only the main thread hears of Ctrl-C"
@@ -104,10 +111,11 @@ def interrupt(reached: Callable[[], object], call: Callable[..., Any], *args: An
 
     def press() -> None:
         until(reached)
-        until(lambda: sys._current_frames()[main].f_code.co_name == "wait")
+        until(lambda: sys._current_frames()[main].f_code.co_name in WAITING)
         while not heard:  # what comes between its frame and its system call, it does not hear
             signal.pthread_kill(main, signal.SIGINT)
             time.sleep(0.001)
+        then()
 
     # a program that was started in the background ignores Ctrl-C, as some CI does
     before = signal.signal(signal.SIGINT, hear)
@@ -123,12 +131,17 @@ def interrupt(reached: Callable[[], object], call: Callable[..., Any], *args: An
 
 
 async def interrupt_async(
-    reached: Callable[[], object], call: Callable[..., Any], *args: Any
+    reached: Callable[[], object],
+    call: Callable[..., Any],
+    *args: Any,
+    then: Callable[[], object] = lambda: None,
 ) -> None:
     """Make a call in a task, and cancel it as soon as it has reached its point."""
     beside = AsyncBeside(call, *args)
     await until_async(reached)
     beside.cancel()
+    await asyncio.sleep(0)  # it hears of it at its next turn
+    then()
     try:
         await beside.result()
     except asyncio.CancelledError:

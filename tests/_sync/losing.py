@@ -118,6 +118,48 @@ def in_any_order() -> list[When]:
     return turns
 
 
+# -- ways to lose it ----------------------------------------------------------------------------
+
+
+@pytest.mark.only_on(*NETWORK, reason=NO_NETWORK)
+def test_an_interrupt_in_commit_is_raised_as_it_is_and_its_cause_tells_of_the_commit(
+    ledger: Ledger, raw_connect: Callable[[], RawConnection]
+) -> None:
+    """The server has stored it, and its answer was under way."""
+    url = ledger.engine.url.update_query_dict(MEANS[ledger.engine.name].plain)
+    on_postgresql = ledger.engine.name == "postgresql"
+    caught: list[BaseException] = []
+    cursor = raw_connect().cursor()
+
+    def stored() -> bool:
+        cursor.execute(ledger.count.text.replace(":n", "1"))
+        return cursor.fetchone() == (1,)
+
+    with FaultProxy.to(url) as proxy:
+        engine = create_engine(proxy.url, commit_token=on_postgresql)
+
+        def write() -> None:
+            try:
+                with engine.begin() as connection:
+                    connection.execute(ledger.write, {"n": 1})
+                    if on_postgresql:
+                        proxy.answers.cut_after(b"never comes")
+                    before_commit(connection, proxy)
+            except BaseException as exc:
+                caught.append(exc)
+                raise
+
+        interrupt(stored, write, then=proxy.heal)
+        (interrupt,) = caught
+        assert not isinstance(interrupt, DBAPIError)
+        assert isinstance(interrupt.__cause__, CommitUnknown)
+        assert interrupt.__cause__.outcome == "unknown"
+        fate = interrupt.__cause__.resolve(engine)
+        assert fate == ("committed" if on_postgresql else "unknown")
+        assert engine.pool.status().busy == 0
+        engine.dispose()
+
+
 # -- the token ----------------------------------------------------------------------------------
 
 
