@@ -203,6 +203,7 @@ def test_hidden_values_are_hidden_in_many_sets_too(
         connection.execute("INSERT INTO t VALUES (:a)", [{"a": "canary"}])
         connection.execute("SELECT 1 WHERE 'x' IN :a", {"a": ["canary"]})
         connection.exec_driver_sql("SELECT ?", ("canary",))
+        connection.rollback()
 
     told = lines()
     assert "canary" not in "".join(told)

@@ -19,6 +19,7 @@ def connection() -> Iterator[plainsql.Connection]:
     with engine.connect() as connection:
         connection.execute("CREATE TABLE t (a)")
         yield connection
+        connection.rollback()
     engine.dispose()
 
 
