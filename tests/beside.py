@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds within which everything here must have happened.
 DEADLINE = 20.0
+#: Seconds until Ctrl-C is pressed again; psycopg hears of it when nothing disturbed it for 0.1.
+AGAIN = 0.25
 #: Where a thread is that waits: for what was told to hold it, or in a driver for its server.
 WAITING = ("wait", "wait_epoll", "wait_poll", "wait_select", "wait_selectors", "readinto")
 
@@ -114,7 +116,9 @@ def interrupt(
         until(lambda: sys._current_frames()[main].f_code.co_name in WAITING)
         while not heard:  # what comes between its frame and its system call, it does not hear
             signal.pthread_kill(main, signal.SIGINT)
-            time.sleep(0.001)
+            again = time.monotonic() + AGAIN
+            while not heard and time.monotonic() < again:
+                time.sleep(0.001)
         then()
 
     # a program that was started in the background ignores Ctrl-C, as some CI does

@@ -8,18 +8,17 @@ silence: `statements` raises.
 
 from __future__ import annotations
 
-import socket
 import struct
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import TracebackType
-    from typing import Self
+from plainsql.testing.proxy import FaultProxy
 
-CHUNK: Final = 1 << 16
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from plainsql.testing.proxy import Line, Way
 
 
 class Unreadable(Exception):
@@ -199,23 +198,17 @@ WIRES: Final[dict[str, type[PostgreSQLWire | MySQLWire]]] = {
 # -- the proxy ----------------------------------------------------------------------------------
 
 
-class Recorder:
-    """Stands before a server on a port of its own, as long as the `with` block lasts."""
-
-    host: str
-    port: int
-    _listener: socket.socket
+class Recorder(FaultProxy):
+    """Stands before a server and keeps the statements, as long as the `with` block lasts."""
 
     def __init__(self, host: str, port: int, *, protocol: Literal["postgresql", "mysql"]) -> None:
-        self._server = (host, port)
+        super().__init__(host, port)
         self._wire = WIRES[protocol]
         self._lock = threading.Lock()
         self._connections: list[list[str]] = []
         self._all: list[str] = []
         self._problem: Exception | None = None
-        self._sockets: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._closing = False
+        self._clients: dict[Line, tuple[Wire, list[str]]] = {}
 
     @property
     def statements(self) -> list[str]:
@@ -239,27 +232,13 @@ class Recorder:
             for statements in self._connections:
                 statements.clear()
 
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.host, self.port = self._listener.getsockname()
-        self._start(self._accept)
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._lock:
-            self._closing = True
-            sockets = list(self._sockets)
-        for sock in sockets:
-            _shut(sock)
-        socket.create_connection((self.host, self.port)).close()  # wakes the listener
-        for thread in self._threads:
-            thread.join()
-        self._listener.close()
+        super().__exit__(kind, exc, trace)
         if exc is None:
             self._check()
 
@@ -267,61 +246,19 @@ class Recorder:
         if self._problem is not None:
             raise self._problem
 
-    def _start(self, target: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            client, _ = self._listener.accept()
-            if self._closing:
-                client.close()
-                return
-            try:
-                server = socket.create_connection(self._server)
-            except OSError:
-                client.close()  # as a server that is away would do
-            else:
-                self._adopt(client, server)
-
-    def _adopt(self, client: socket.socket, server: socket.socket) -> None:
+    def _opened(self, line: Line) -> None:
         statements: list[str] = []
         with self._lock:
-            if self._closing:
-                client.close()
-                server.close()
-                return
-            self._sockets |= {client, server}
+            self._clients[line] = self._wire(), statements
             self._connections.append(statements)
-        self._start(self._carry, client, server, statements)
 
-    def _carry(self, client: socket.socket, server: socket.socket, statements: list[str]) -> None:
-        """Carry the answers in this thread, what the client says in another one."""
-        for sock in (client, server):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        asking = threading.Thread(target=self._ask, args=(client, server, statements), daemon=True)
-        asking.start()
-        _pump(server, client, self._answered)
-        asking.join()
-        with self._lock:
-            self._sockets -= {client, server}
-        client.close()
-        server.close()
+    def _passes(self, line: Line, way: Way, data: bytes) -> None:
+        if way is self.requests and self._problem is None:
+            wire, statements = self._clients[line]
+            self._note(line, wire, data, statements)
 
-    def _ask(self, client: socket.socket, server: socket.socket, statements: list[str]) -> None:
-        wire = self._wire()
-
-        def note(data: bytes) -> None:
-            if self._problem is None:
-                self._note(wire, data, statements)
-
-        _pump(client, server, note)
-
-    def _answered(self, _: bytes) -> None:
-        """See what the server says, before the client does."""
-
-    def _note(self, wire: Wire, data: bytes, statements: list[str]) -> None:
+    def _note(self, line: Line, wire: Wire, data: bytes, statements: list[str]) -> None:
+        del line
         with self._lock:
             try:
                 for text in wire.feed(data):
@@ -329,21 +266,3 @@ class Recorder:
                     statements.append(text)
             except Exception as exc:  # noqa: BLE001 - raised again where the statements are read
                 self._problem = exc
-
-
-def _pump(source: socket.socket, target: socket.socket, note: Callable[[bytes], None]) -> None:
-    """Carry bytes until the source ends, then say so to the target."""
-    try:
-        while data := source.recv(CHUNK):
-            note(data)
-            target.sendall(data)
-    except OSError:  # one of them is gone
-        _shut(source)
-        _shut(target)
-    else:
-        _shut(target, socket.SHUT_WR)
-
-
-def _shut(sock: socket.socket, how: int = socket.SHUT_RDWR) -> None:
-    with suppress(OSError):
-        sock.shutdown(how)

@@ -75,6 +75,7 @@ CLASSES: dict[str, type[errors.DBAPIError]] = {
     "1969": errors.QueryCanceled,  # MariaDB: max_statement_time
     "2003": errors.ConnectError,
     "3024": errors.QueryCanceled,  # MySQL: max_execution_time
+    "3101": errors.SerializationFailure,  # a group's certification rolled back instead of COMMIT
     "3118": errors.AuthenticationError,  # account locked
     "3140": errors.DataError,  # invalid JSON
     "3572": errors.LockTimeout,  # NOWAIT
@@ -86,7 +87,7 @@ CLASSES: dict[str, type[errors.DBAPIError]] = {
 #: After these the connection is gone, whatever the driver believes.
 LOST = frozenset({"1053", "1927", "2006", "2013", "2055", "3032", "4031"})
 
-RETRYABLE = frozenset({"1020", "1213"})
+RETRYABLE = frozenset({"1020", "1213", "3101"})
 
 #: 1180 wraps the engine's own number; 149 is a deadlock found by certification at COMMIT.
 CERTIFICATION = re.compile(r"Got error 149\b")

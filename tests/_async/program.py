@@ -107,3 +107,4 @@ async def _sessions(engine: AsyncEngine, insert: str, select: str) -> None:
                 await session.execute(insert, [{"x": 51, "s": ""}, {"x": 52, "s": "é"}])
             await session.scalars(select, {"x": 49})
         await session.execute(insert, {"x": 53, "s": "left alone"})
+        await session.rollback()

@@ -108,3 +108,4 @@ def _sessions(engine: Engine, insert: str, select: str) -> None:
                 session.execute(insert, [{"x": 51, "s": ""}, {"x": 52, "s": "é"}])
             session.scalars(select, {"x": 49})
         session.execute(insert, {"x": 53, "s": "left alone"})
+        session.rollback()

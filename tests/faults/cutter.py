@@ -11,45 +11,33 @@ from typing import TYPE_CHECKING, Literal
 from tests.recorder import Recorder
 
 if TYPE_CHECKING:
+    from plainsql.testing.proxy import Line
     from tests.recorder import Wire
 
 When = Literal["before", "after"]
-
-
-class Cut(OSError):
-    """What ends the forwarding."""
 
 
 class Cutter(Recorder):
     """Forwards everything until the statement comes that `cut` named."""
 
     _order: tuple[When, str] | None = None
-    _answer_is_due = False
 
     def cut(self, when: When, statement: str) -> None:
         """Cut the connection that sends this statement next."""
+        self.requests._fired.clear()
         with self._lock:
             self._order = (when, statement)
 
     @property
     def has_cut(self) -> bool:
         """Whether the order was carried out."""
-        with self._lock:
-            return self._order is None and not self._answer_is_due
+        return self._order is None and self.requests.has_fired
 
-    def _note(self, wire: Wire, data: bytes, statements: list[str]) -> None:
+    def _note(self, line: Line, wire: Wire, data: bytes, statements: list[str]) -> None:
         known = len(statements)
-        super()._note(wire, data, statements)
+        super()._note(line, wire, data, statements)
         with self._lock:
             if self._order is None or self._order[1] not in statements[known:]:
                 return
             when, self._order = self._order[0], None
-            self._answer_is_due = when == "after"
-        if when == "before":
-            raise Cut
-
-    def _answered(self, _: bytes) -> None:
-        with self._lock:
-            due, self._answer_is_due = self._answer_is_due, False
-        if due:
-            raise Cut
+        self._cut(line, self.requests, answered=when == "after")

@@ -8,11 +8,12 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from plainsql import create_engine
+from plainsql.errors import Error
 from tests.faults.cutter import Cutter
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ IMPATIENT = {
 MEANS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}
 
 
+def leave(connection: Connection) -> None:
+    """Drop what was written on purpose."""
+    with suppress(Error):
+        connection.rollback()
+
+
 class Scene:
     """A table with a few rows, a connection to provoke errors on, and what stands beside it."""
 
@@ -117,6 +124,7 @@ class Scene:
         """Provoke on a connection of this engine from now on."""
         self.engine = engine
         self.connection = self.stack.enter_context(engine.connect())
+        self.stack.callback(leave, self.connection)
         self.raw = self.connection.connection
 
     def engine_at(self, url: URL, **options: Any) -> Engine:

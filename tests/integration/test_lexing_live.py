@@ -197,6 +197,7 @@ def connection(engine: Engine) -> Any:
     """A connection; rolled back and closed at the end."""
     with engine.connect() as connection:
         yield connection
+        connection.rollback()
 
 
 def test_every_row_of_the_table_is_judged_or_has_a_reason() -> None:

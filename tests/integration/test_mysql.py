@@ -318,6 +318,7 @@ def test_a_name_of_odd_characters_is_quoted(engine: Engine, table_name: str) -> 
         connection.execute(f"CREATE TEMPORARY TABLE {quoted} ({quoted} INT)")
         connection.execute(f"INSERT INTO {quoted} VALUES (:x)", {"x": 7})
         assert connection.execute(f"SELECT * FROM {quoted}").one()._asdict() == {name: 7}
+        connection.rollback()
 
 
 def test_no_file_of_the_client_is_loaded(engine: Engine, table: str, tmp_path: Path) -> None:
@@ -363,6 +364,7 @@ def test_an_insert_of_many_is_one_statement_where_it_can_be(
         connection.execute(text(f"INSERT INTO {table_name} VALUES (:x, :y){tail}"), sets)
         assert inserts(connection) - before == statements
         assert connection.scalar(f"SELECT count(*) FROM {table_name}") == 700
+        connection.rollback()
 
 
 def inserts(connection: Connection) -> int:

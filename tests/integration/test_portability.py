@@ -82,6 +82,7 @@ def connection(engine: Engine) -> Any:
     """A connection; rolled back and closed at the end."""
     with engine.connect() as connection:
         yield connection
+        connection.rollback()
 
 
 def yes(truth: object) -> str:
@@ -146,6 +147,7 @@ def is_there(engine: Engine, table: str) -> bool:
 def test_ddl_is_rolled_back(engine: Engine, table_name: str, says: Callable[[str], str]) -> None:
     with engine.connect() as connection:
         connection.execute(f"CREATE TABLE {table_name} (x INT)")
+        connection.rollback()
     assert yes(not is_there(engine, table_name)) == says("PF-ddl-rolls-back")
 
 
@@ -171,6 +173,7 @@ def test_ddl_in_a_savepoint_dooms_the_transaction(
         connection.begin_nested()
         connection.execute(f"CREATE TABLE {table_name} (x INT)")
         answer = value(connection, "SELECT 1")
+        connection.rollback()
     assert answer.replace("1", "yes") == says("PF-ddl-in-savepoint")
 
 
@@ -236,6 +239,8 @@ def test_a_dirty_read_is_possible(
     with engine.connect() as writer, dirty.connect() as reader:
         writer.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
         seen = reader.scalar(f"SELECT count(*) FROM {table_name}")
+        writer.rollback()
+        reader.rollback()
     assert yes(seen) == says("PF-dirty-read")
 
 
@@ -247,6 +252,8 @@ def test_two_transactions_write_different_rows(
     with engine.connect() as first, engine.connect() as second:
         first.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
         answer = outcome(second, f"INSERT INTO {table_name} VALUES (2, 2)")
+        first.rollback()
+        second.rollback()
     assert answer == says("PF-two-writers")
 
 
@@ -264,6 +271,8 @@ def test_an_open_read_holds_up_a_commit(
             answer = type(exc).__name__
         else:
             answer = "no"
+        reader.rollback()
+        writer.rollback()
     assert answer == says("PF-reader-blocks-commit")
 
 

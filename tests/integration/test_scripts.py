@@ -74,3 +74,4 @@ def test_a_script_of_sqlite(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute_script(script) == 4
         assert connection.scalars("SELECT x FROM log ORDER BY x").all() == [-1, 1]
+        connection.rollback()

@@ -113,6 +113,7 @@ def test_s20_load_data_local_is_off(url: str, tmp_path: Path) -> None:
         with pytest.raises(DBAPIError):
             connection.exec_driver_sql(f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE stolen")
         assert connection.scalar("SELECT count(*) FROM stolen") == 0
+        connection.rollback()
     engine.dispose()
 
 

@@ -162,6 +162,8 @@ def test_memory_has_the_usual_locks(make: Callable[..., Engine]) -> None:
         first.execute("INSERT INTO t VALUES (1)")
         with pytest.raises(LockTimeout):
             second.execute("INSERT INTO t VALUES (2)")
+        first.rollback()
+        second.rollback()
 
 
 async def test_memory_is_one_database_for_an_async_engine() -> None:

@@ -164,10 +164,10 @@ def test_a_pattern_can_be_answered_by_a_reset(proxy: FaultProxy, client: socket.
     assert proxy.answers.has_fired
 
 
-def test_a_cut_ends_all_connections_and_new_ones_are_served(
+def test_all_connections_are_dropped_and_new_ones_are_served(
     proxy: FaultProxy, client: socket.socket
 ) -> None:
-    proxy.cut()
+    proxy.drop()
     with suppress(ConnectionResetError):
         assert client.recv(10) == b""
     with dial(proxy) as another:
@@ -264,7 +264,7 @@ def test_its_end_closes_everything(echo: Echo) -> None:
     with pytest.raises(ConnectionRefusedError):
         dial(proxy)
     with pytest.raises(ArgumentError, match="not running"):
-        proxy.cut()
+        proxy.drop()
 
 
 def test_it_waits_no_longer_than_it_is_told(proxy: FaultProxy) -> None:

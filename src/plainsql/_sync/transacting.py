@@ -708,7 +708,7 @@ def _told(statement: str, position: int | None) -> str:
 
 
 def stacklevel() -> int:
-    """Return how far above the caller the first frame is that is not plainsql's."""
+    """Return how far above the caller the first frame is that is not plainsql's, nor a stack's."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OURS):
         level, frame = level + 1, frame.f_back

@@ -244,8 +244,8 @@ class FaultProxy:
         self.answers.heal()
         self.listen()
 
-    def cut(self) -> None:
-        """Close all connections (FIN)."""
+    def drop(self) -> None:
+        """Close all connections."""
         self._each(Line.close)
 
     def reset(self) -> None:
@@ -383,30 +383,38 @@ class FaultProxy:
             data, order = way._apply(stream, data)
             if order == "answer":
                 line.answer_is_due = way
+            elif order == "flip":
+                way._fired.set()
             self._passes(line, way, data)
             writer.write(data)
             await writer.drain()
-            if order not in ("", "answer"):
+            if order in ("cut", "reset"):
                 self._carry_out(line, order, way)
         await way._flows.wait()
         line.end(way)
 
     def _carry_out(self, line: Line, order: str, way: Way) -> None:
+        way._fired.set()  # before anybody can notice
         if order == "cut":
             line.close()
-        elif order == "reset":
+        else:
             line.reset()
-        way._fired.set()
-        if order != "flip":
-            raise ConnectionAbortedError("by order")
+        raise ConnectionAbortedError("by order")
 
-    # -- for those who watch -------------------------------------------------------------------
+    # -- for those who know the protocol -------------------------------------------------------
 
     def _opened(self, line: Line) -> None:
         """A connection to the server stands; in the proxy's thread."""
 
     def _passes(self, line: Line, way: Way, data: bytes) -> None:
-        """Bytes are about to be forwarded; in the proxy's thread."""
+        """Bytes are about to be forwarded, or to be held by `_cut`; in the proxy's thread."""
+
+    def _cut(self, line: Line, way: Way, *, answered: bool) -> None:
+        """Cut a connection from within `_passes`: now, or when the other side answers."""
+        if answered:
+            line.answer_is_due = way
+        else:
+            self._carry_out(line, "cut", way)
 
     def __repr__(self) -> str:
         server = f"{self._server[0]}:{self._server[1]}"

@@ -40,6 +40,7 @@ async def test_an_empty_list_is_a_correct_empty_set(
         for words, count in (("IN", 0), ("NOT IN", 3)):
             sql = f"SELECT count(*) FROM {table_name} WHERE y {words} :ys"
             assert await connection.scalar(sql, {"ys": []}) == count
+        await connection.rollback()
 
 
 async def test_lists_of_text_and_other_parameters_mix(
@@ -116,6 +117,7 @@ async def test_an_empty_list_of_rows_is_a_correct_empty_set(
             assert await connection.scalar(sql, {"one": 1, "all": []}) == count
             sql = f"SELECT count(*) FROM {table_name} WHERE coalesce(y, x) {words} :ys"
             assert await connection.scalar(sql, {"ys": []}) == count
+        await connection.rollback()
 
 
 @pytest.mark.parametrize("pairs", [[(1, 2), 3], [(1, 2), (1,)], [1, (1, 2)], [()]])

@@ -89,6 +89,7 @@ async def test_a_parent_that_has_children_can_not_go(
         await connection.execute(f"INSERT INTO {table_name} (id, code, parent) VALUES (2, 'b', 1)")
         with pytest.raises(errors.ForeignKeyViolation):
             await connection.execute(f"DELETE FROM {table_name} WHERE id = 1")
+        await connection.rollback()
 
 
 async def test_a_lone_surrogate_is_refused_and_the_connection_lives(

@@ -214,6 +214,7 @@ async def test_executemany_counts_its_rows(engine_async: AsyncEngine, table_name
             7,
             8,
         ]
+        await connection.rollback()
 
 
 async def test_a_list_is_checked_whole_before_anything_is_sent(
@@ -243,6 +244,7 @@ async def test_an_iterator_is_sent_in_chunks_and_the_error_counts(
         ):
             await connection.execute(f"INSERT INTO {table_name} VALUES (:x, :y, :s)", rows())
         assert await connection.scalar(f"SELECT count(*) FROM {table_name}") == 2001
+        await connection.rollback()
 
 
 async def test_executemany_with_lists_runs_row_by_row(
@@ -255,6 +257,7 @@ async def test_executemany_with_lists_runs_row_by_row(
         )
         assert result.rowcount == 3
         assert list(await connection.scalars(f"SELECT x FROM {table_name} ORDER BY x")) == [3, 4]
+        await connection.rollback()
 
 
 # -- results ------------------------------------------------------------------------------------
@@ -299,6 +302,7 @@ async def test_rowcount_counts_the_rows_that_match(
         assert (result.rowcount, result.returns_rows) == (3, False)
         with pytest.raises(errors.ResultError, match="no rows"):
             result.all()
+        await connection.rollback()
 
 
 async def test_a_duplicate_column_is_ambiguous_by_name(engine_async: AsyncEngine) -> None:

@@ -8,11 +8,16 @@ import pytest
 
 from plainsql import errors
 from plainsql.aio import AsyncSession, async_sessionmaker
+from plainsql.errors import UncommittedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plainsql.aio import AsyncEngine
+
+
+class Mine(Exception):
+    """The user's own."""
 
 
 async def _make_table(engine: AsyncEngine, name: str) -> None:
@@ -28,9 +33,72 @@ async def _stored(engine: AsyncEngine, name: str) -> list[int]:
 async def test_leaving_a_block_without_commit_rolls_back(
     engine_async: AsyncEngine, table_name: str
 ) -> None:
+    """And says so, at the line of the block."""
     await _make_table(engine_async, table_name)
+    with pytest.warns(UncommittedWarning, match="what was written is dropped") as caught:
+        async with engine_async.connect() as connection:
+            await connection.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+    assert [warning.filename for warning in caught] == [__file__]
+    assert await _stored(engine_async, table_name) == []
+
+
+async def test_a_session_that_drops_what_was_written_says_so(
+    engine_async: AsyncEngine, table_name: str
+) -> None:
+    await _make_table(engine_async, table_name)
+    with pytest.warns(UncommittedWarning) as caught:
+        async with AsyncSession(engine_async) as session:
+            await session.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+    assert [warning.filename for warning in caught] == [__file__]
+    session = AsyncSession(engine_async)
+    await session.execute(f"INSERT INTO {table_name} VALUES (2, 2)")
+    with pytest.warns(UncommittedWarning):
+        await session.close()
+    assert await _stored(engine_async, table_name) == []
+
+
+async def test_nothing_is_said_where_nothing_is_dropped_unasked(
+    engine_async: AsyncEngine, table_name: str
+) -> None:
+    """Warnings are errors here: reading, rollback(), commit(), and an exception are none."""
+    await _make_table(engine_async, table_name)
+    insert = f"INSERT INTO {table_name} VALUES (1, 1)"
     async with engine_async.connect() as connection:
+        await connection.scalar(f"SELECT count(*) FROM {table_name}")
+    async with engine_async.connect() as connection:
+        await connection.execute(insert)
+        await connection.rollback()
+        await connection.scalar("SELECT 1")
+    with pytest.raises(Mine):
+        async with engine_async.connect() as connection:
+            await connection.execute(insert)
+            raise Mine
+    with pytest.raises(Mine):
+        async with AsyncSession(engine_async) as session:
+            await session.execute(insert)
+            raise Mine
+    async with engine_async.connect() as connection:
+        await connection.scalar("SELECT 1")
+        savepoint = await connection.begin_nested()
+        await connection.execute(insert)
+        await savepoint.rollback()
+    async with engine_async.connect() as connection:
+        await connection.execute(insert)
+        await connection.commit()
+    assert await _stored(engine_async, table_name) == [1]
+
+
+async def test_what_a_savepoint_keeps_is_dropped_with_the_rest(
+    engine_async: AsyncEngine, table_name: str
+) -> None:
+    await _make_table(engine_async, table_name)
+    connection = await engine_async.connect()
+    async with connection.begin_nested():
         await connection.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+    savepoint = await connection.begin_nested()
+    await savepoint.rollback()
+    with pytest.warns(UncommittedWarning):
+        await connection.close()
     assert await _stored(engine_async, table_name) == []
 
 
@@ -44,6 +112,7 @@ async def test_commit_stores_and_the_next_statement_begins_again(
         assert not connection.in_transaction()
         await connection.execute(f"INSERT INTO {table_name} VALUES (2, 2)")
         assert connection.in_transaction()
+        await connection.rollback()
     assert await _stored(engine_async, table_name) == [1]
 
 
@@ -274,6 +343,8 @@ async def test_a_session_holds_no_connection_between_transactions(
         assert engine_async.pool.status().busy == 0
         await session.execute(f"INSERT INTO {table_name} VALUES (2, 2)")
         assert session.in_transaction()
+        await session.rollback()
+        assert not session.in_transaction()
     assert engine_async.pool.status().busy == 0
     assert await _stored(engine_async, table_name) == [1]
 

@@ -69,6 +69,7 @@ def test_an_insert_of_many_stores_each_set_once(
         assert result.rowcount in (len(sets), 2 * len(sets))
         assert not result.returns_rows
         rows = (connection.execute(f"SELECT x, y FROM {table_name} WHERE x > 0")).all()
+        connection.rollback()
     assert sorted(row.x for row in rows) == list(range(1, 301))
     assert all(f"it's %s \\ ({row.x})" in row.y for row in rows)
 

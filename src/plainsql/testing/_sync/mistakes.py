@@ -90,6 +90,7 @@ def test_a_parent_that_has_children_can_not_go(
         connection.execute(f"INSERT INTO {table_name} (id, code, parent) VALUES (2, 'b', 1)")
         with pytest.raises(errors.ForeignKeyViolation):
             connection.execute(f"DELETE FROM {table_name} WHERE id = 1")
+        connection.rollback()
 
 
 def test_a_lone_surrogate_is_refused_and_the_connection_lives(

@@ -215,6 +215,7 @@ def test_executemany_counts_its_rows(engine: Engine, table_name: str) -> None:
             7,
             8,
         ]
+        connection.rollback()
 
 
 def test_a_list_is_checked_whole_before_anything_is_sent(
@@ -244,6 +245,7 @@ def test_an_iterator_is_sent_in_chunks_and_the_error_counts(
         ):
             connection.execute(f"INSERT INTO {table_name} VALUES (:x, :y, :s)", rows())
         assert connection.scalar(f"SELECT count(*) FROM {table_name}") == 2001
+        connection.rollback()
 
 
 def test_executemany_with_lists_runs_row_by_row(
@@ -256,6 +258,7 @@ def test_executemany_with_lists_runs_row_by_row(
         )
         assert result.rowcount == 3
         assert list(connection.scalars(f"SELECT x FROM {table_name} ORDER BY x")) == [3, 4]
+        connection.rollback()
 
 
 # -- results ------------------------------------------------------------------------------------
@@ -300,6 +303,7 @@ def test_rowcount_counts_the_rows_that_match(
         assert (result.rowcount, result.returns_rows) == (3, False)
         with pytest.raises(errors.ResultError, match="no rows"):
             result.all()
+        connection.rollback()
 
 
 def test_a_duplicate_column_is_ambiguous_by_name(engine: Engine) -> None:

@@ -9,11 +9,16 @@ import pytest
 
 from plainsql import errors
 from plainsql import Session, sessionmaker
+from plainsql.errors import UncommittedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plainsql import Engine
+
+
+class Mine(Exception):
+    """The user's own."""
 
 
 def _make_table(engine: Engine, name: str) -> None:
@@ -29,9 +34,72 @@ def _stored(engine: Engine, name: str) -> list[int]:
 def test_leaving_a_block_without_commit_rolls_back(
     engine: Engine, table_name: str
 ) -> None:
+    """And says so, at the line of the block."""
     _make_table(engine, table_name)
+    with pytest.warns(UncommittedWarning, match="what was written is dropped") as caught:
+        with engine.connect() as connection:
+            connection.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+    assert [warning.filename for warning in caught] == [__file__]
+    assert _stored(engine, table_name) == []
+
+
+def test_a_session_that_drops_what_was_written_says_so(
+    engine: Engine, table_name: str
+) -> None:
+    _make_table(engine, table_name)
+    with pytest.warns(UncommittedWarning) as caught:
+        with Session(engine) as session:
+            session.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+    assert [warning.filename for warning in caught] == [__file__]
+    session = Session(engine)
+    session.execute(f"INSERT INTO {table_name} VALUES (2, 2)")
+    with pytest.warns(UncommittedWarning):
+        session.close()
+    assert _stored(engine, table_name) == []
+
+
+def test_nothing_is_said_where_nothing_is_dropped_unasked(
+    engine: Engine, table_name: str
+) -> None:
+    """Warnings are errors here: reading, rollback(), commit(), and an exception are none."""
+    _make_table(engine, table_name)
+    insert = f"INSERT INTO {table_name} VALUES (1, 1)"
     with engine.connect() as connection:
+        connection.scalar(f"SELECT count(*) FROM {table_name}")
+    with engine.connect() as connection:
+        connection.execute(insert)
+        connection.rollback()
+        connection.scalar("SELECT 1")
+    with pytest.raises(Mine):
+        with engine.connect() as connection:
+            connection.execute(insert)
+            raise Mine
+    with pytest.raises(Mine):
+        with Session(engine) as session:
+            session.execute(insert)
+            raise Mine
+    with engine.connect() as connection:
+        connection.scalar("SELECT 1")
+        savepoint = connection.begin_nested()
+        connection.execute(insert)
+        savepoint.rollback()
+    with engine.connect() as connection:
+        connection.execute(insert)
+        connection.commit()
+    assert _stored(engine, table_name) == [1]
+
+
+def test_what_a_savepoint_keeps_is_dropped_with_the_rest(
+    engine: Engine, table_name: str
+) -> None:
+    _make_table(engine, table_name)
+    connection = engine.connect()
+    with connection.begin_nested():
         connection.execute(f"INSERT INTO {table_name} VALUES (1, 1)")
+    savepoint = connection.begin_nested()
+    savepoint.rollback()
+    with pytest.warns(UncommittedWarning):
+        connection.close()
     assert _stored(engine, table_name) == []
 
 
@@ -45,6 +113,7 @@ def test_commit_stores_and_the_next_statement_begins_again(
         assert not connection.in_transaction()
         connection.execute(f"INSERT INTO {table_name} VALUES (2, 2)")
         assert connection.in_transaction()
+        connection.rollback()
     assert _stored(engine, table_name) == [1]
 
 
@@ -275,6 +344,8 @@ def test_a_session_holds_no_connection_between_transactions(
         assert engine.pool.status().busy == 0
         session.execute(f"INSERT INTO {table_name} VALUES (2, 2)")
         assert session.in_transaction()
+        session.rollback()
+        assert not session.in_transaction()
     assert engine.pool.status().busy == 0
     assert _stored(engine, table_name) == [1]
 

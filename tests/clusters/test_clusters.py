@@ -1,0 +1,3 @@
+"""Clusters, sync."""
+
+from tests._sync.clustering import *  # noqa: F403

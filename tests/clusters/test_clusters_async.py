@@ -1,0 +1,3 @@
+"""Clusters, async."""
+
+from tests._async.clustering import *  # noqa: F403

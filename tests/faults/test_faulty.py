@@ -1,0 +1,3 @@
+"""Faults of the network, sync."""
+
+from tests._sync.faulty import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""Faults of the network, async."""
+
+from tests._async.faulty import *  # noqa: F403
