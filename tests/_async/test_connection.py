@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.aio import AsyncSession
+from plainsql.aio import AsyncEngine, AsyncSession
 from plainsql.errors import (
     CommitUnknown,
     Disconnected,
@@ -21,7 +21,7 @@ from tests.beside import interrupt_async, until_async
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plainsql.aio import AsyncConnection, AsyncEngine
+    from plainsql.aio import AsyncConnection
     from plainsql.testing.fake import FakeServer, When
 
 
@@ -213,14 +213,30 @@ async def test_a_lost_connection_in_autocommit_may_have_done_its_work(
     assert (caught.value.outcome, caught.value.retryable) == ("unknown", False)
 
 
+@pytest.mark.parametrize("failure", [FakeError("XX000", "no"), OSError("no")])
 async def test_a_rollback_that_fails_is_a_note_on_the_users_exception(
-    narrow_async: AsyncEngine, fake: FakeServer
+    narrow_async: AsyncEngine, fake: FakeServer, failure: Exception
 ) -> None:
-    fake.at("ROLLBACK", FakeError("XX000", "no"))
+    fake.at("ROLLBACK", failure)
     with pytest.raises(Mine) as caught:
         await left_by_an_exception(narrow_async)
 
     assert caught.value.__notes__ == ["plainsql: the rollback failed too: no"]
+    await until_async(lambda: fake.open == [])
+    assert await use(narrow_async) == "here"
+
+
+@pytest.mark.parametrize("owner", [AsyncEngine.connect, AsyncSession])
+async def test_a_close_that_fails_is_a_note_on_the_users_exception(
+    narrow_async: AsyncEngine, fake: FakeServer, owner: Any
+) -> None:
+    fake.at("ROLLBACK", OSError("no"))
+    with pytest.raises(Mine) as caught:
+        async with owner(narrow_async) as connection:
+            await connection.execute("INSERT 1")
+            raise Mine
+
+    assert caught.value.__notes__ == ["plainsql: closing the connection failed too: no"]
     await until_async(lambda: fake.open == [])
     assert await use(narrow_async) == "here"
 

@@ -17,14 +17,15 @@ from plainsql.errors import (
     Disconnected,
     Error,
     NotSupportedError,
+    SerializationFailure,
     StatementTimeout,
     TransactionStateError,
 )
-from tests.beside import Beside, interrupt
+from tests.beside import Beside, interrupt, until
 from tests.faults.cutter import Cutter
 from tests.faults.scene import MEANS
 from tests.recorder import Recorder
-from tests.servers import Unavailable
+from tests.servers import Unavailable, run
 from tests.standby import Primary
 
 if TYPE_CHECKING:
@@ -174,6 +175,74 @@ def test_an_interrupt_in_commit_is_raised_as_it_is_and_its_cause_tells_of_the_co
     assert fate == ("committed" if tells else "unknown")
 
 
+#: What a server of each kind says by itself when it breaks a COMMIT off, and goes on or goes away.
+BROKEN_OFF = {
+    "mysql": (1053, 1180, 3100),
+    "mariadb": (1053, 1180, 1927),
+}
+
+
+def breaking_off(number: int, words: str) -> Any:
+    """A cursor of PyMySQL whose COMMIT the server answers with that error, as it is told to."""
+    from pymysql.cursors import Cursor
+
+    class BreaksOff(Cursor):
+        def execute(self, query: Any, args: Any = None) -> int:
+            if query == "COMMIT":
+                answer = f"MYSQL_ERRNO = {number}, MESSAGE_TEXT = '{words}'"
+                query = f"SIGNAL SQLSTATE 'HY000' SET {answer}"
+            return super().execute(query, args)
+
+    return BreaksOff
+
+
+@pytest.mark.only_on("mysql", "mariadb", reason="PostgreSQL commits, rolls back, or goes away")
+def test_a_commit_that_the_server_breaks_off_is_unknown(
+    ledger: Ledger, make_engine: Callable[..., Engine]
+) -> None:
+    """Where it goes on, its connection is given up all the same: who knows what stands there."""
+    for number in BROKEN_OFF[ledger.engine.name]:
+        cursor = breaking_off(number, "Got error 6 during COMMIT")
+        engine = make_engine(connect_args={"cursorclass": cursor})
+        connection = engine.connect()
+        connection.execute(ledger.write, {"n": number})
+        with pytest.raises(CommitUnknown, match="during COMMIT") as caught:
+            connection.commit()
+        assert (caught.value.code, caught.value.outcome) == (str(number), "unknown")
+        assert not caught.value.retryable
+        assert not connection.in_transaction()
+        connection.close()
+        assert engine.pool.status().idle == 0
+
+
+@pytest.mark.only_on("mysql", "mariadb", reason="its number, and its words")
+def test_a_commit_that_certification_refused_is_no_unknown_one(
+    ledger: Ledger, make_engine: Callable[..., Engine]
+) -> None:
+    cursor = breaking_off(1180, "Got error 149 - Lock deadlock - during COMMIT")
+    engine = make_engine(connect_args={"cursorclass": cursor})
+    with pytest.raises(SerializationFailure) as caught:
+        with engine.begin() as connection:
+            connection.execute(ledger.write, {"n": 1})
+    assert (caught.value.outcome, caught.value.retryable) == ("not_applied", True)
+
+
+@pytest.mark.only_on(*NETWORK, reason=NO_NETWORK)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_autocommit_lost_is_no_lost_commit_and_unknown_too(
+    lay: Callable[..., Line], when: When
+) -> None:
+    line = lay(isolation_level="AUTOCOMMIT")
+    statement = text(line.ledger.write.text.replace(":n", "1"))
+    with line.engine.connect() as connection:
+        line.cutter.cut(when, statement.text)
+        with pytest.raises(Disconnected) as caught:
+            connection.execute(statement)
+    assert line.cutter.has_cut
+    assert type(caught.value) is Disconnected
+    assert (caught.value.outcome, caught.value.retryable) == ("unknown", False)
+
+
 # -- the token ----------------------------------------------------------------------------------
 
 
@@ -289,6 +358,16 @@ def engine_there(primary: Primary) -> Iterator[Engine]:
     engine.dispose()
 
 
+#: A COMMIT that takes its time.
+SLOW_COMMIT = """
+    CREATE OR REPLACE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION wait()
+"""
+COMMITS = "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'"
+
+
 def lose_there(engine: Engine, when: When) -> CommitUnknown:
     """Lose a COMMIT of one row on the way to the server of that engine."""
     url = engine.url
@@ -331,6 +410,25 @@ def test_a_number_that_was_given_again_after_a_crash_is_not_taken_for_the_commit
     assert error._token[0] in given
     assert rows_there(engine_there) == 0
     assert error.resolve(engine_there) == "unknown"
+
+
+def test_a_server_that_is_killed_in_commit_leaves_it_unknown_and_tells_afterwards(
+    primary: Primary, engine_there: Engine
+) -> None:
+    with engine_there.begin() as connection:
+        connection.execute_script(SLOW_COMMIT)
+
+    def write() -> None:
+        with engine_there.begin() as connection:
+            connection.execute("INSERT INTO t VALUES (1)")
+
+    writing = Beside(write)
+    until(lambda: run(primary.url, COMMITS) == [(1,)])
+    primary.crash()
+    with pytest.raises(CommitUnknown) as caught:
+        writing.result()
+    assert caught.value.resolve(engine_there) == "aborted"
+    assert rows_there(engine_there) == 0
 
 
 def test_a_server_that_was_shut_down_in_good_order_remembers(

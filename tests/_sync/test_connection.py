@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import Session
+from plainsql import Engine, Session
 from plainsql.errors import (
     CommitUnknown,
     Disconnected,
@@ -22,7 +22,7 @@ from tests.beside import interrupt, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plainsql import Connection, Engine
+    from plainsql import Connection
     from plainsql.testing.fake import FakeServer, When
 
 
@@ -214,14 +214,30 @@ def test_a_lost_connection_in_autocommit_may_have_done_its_work(
     assert (caught.value.outcome, caught.value.retryable) == ("unknown", False)
 
 
+@pytest.mark.parametrize("failure", [FakeError("XX000", "no"), OSError("no")])
 def test_a_rollback_that_fails_is_a_note_on_the_users_exception(
-    narrow: Engine, fake: FakeServer
+    narrow: Engine, fake: FakeServer, failure: Exception
 ) -> None:
-    fake.at("ROLLBACK", FakeError("XX000", "no"))
+    fake.at("ROLLBACK", failure)
     with pytest.raises(Mine) as caught:
         left_by_an_exception(narrow)
 
     assert caught.value.__notes__ == ["plainsql: the rollback failed too: no"]
+    until(lambda: fake.open == [])
+    assert use(narrow) == "here"
+
+
+@pytest.mark.parametrize("owner", [Engine.connect, Session])
+def test_a_close_that_fails_is_a_note_on_the_users_exception(
+    narrow: Engine, fake: FakeServer, owner: Any
+) -> None:
+    fake.at("ROLLBACK", OSError("no"))
+    with pytest.raises(Mine) as caught:
+        with owner(narrow) as connection:
+            connection.execute("INSERT 1")
+            raise Mine
+
+    assert caught.value.__notes__ == ["plainsql: closing the connection failed too: no"]
     until(lambda: fake.open == [])
     assert use(narrow) == "here"
 

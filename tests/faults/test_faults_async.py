@@ -9,7 +9,7 @@ import pytest
 from plainsql.aio import create_async_engine
 from plainsql.errors import CommitUnknown, DBAPIError, Disconnected, QueryCanceled
 from tests.faults.provoking import LONG
-from tests.faults.test_trouble import NETWORK, NEW, NO_NETWORK, Mine, is_stored
+from tests.faults.test_trouble import KINDS, NETWORK, NEW, NO_NETWORK, is_stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,12 +77,13 @@ async def test_a_commit_whose_line_is_cut_may_be_stored_or_not(
     assert engine_behind_it.pool.status().busy == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_failing_rollback_is_a_note_on_the_users_exception(
-    scene: Scene, engine_async: AsyncEngine
+    scene: Scene, engine_async: AsyncEngine, kind: type[BaseException]
 ) -> None:
-    mine = Mine()
+    mine = kind()
     async with engine_async.connect() as connection:
-        with pytest.raises(Mine) as caught:
+        with pytest.raises(kind) as caught:
             async with connection.begin():
                 await connection.execute(scene.fill(NEW))
                 await connection.connection.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from asyncio import CancelledError
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from plainsql import Session, sessionmaker
 from plainsql.errors import (
     CommitUnknown,
     DBAPIError,
@@ -136,6 +138,66 @@ def test_a_doomed_savepoint_that_is_swallowed_dooms_the_block_around_it(scene: S
     assert not is_there(scene)
 
 
+@pytest.mark.only_on(*NETWORK, reason="SQLite has no session that others could kill")
+def test_a_savepoint_that_can_not_be_released_dooms_the_transaction(scene: Scene) -> None:
+    scene.prepare(NEW)
+    session = scene.session
+    with pytest.raises(Disconnected) as caught, scene.connection.begin_nested():
+        scene.kill(session)
+    assert (caught.value.outcome, caught.value.retryable) == ("not_applied", True)
+    with pytest.raises(TransactionStateError, match="the transaction is lost"):
+        scene.run("SELECT 1")
+    with pytest.raises(TransactionAborted):
+        scene.connection.commit()
+    assert not is_there(scene)
+
+
+# -- what leaves a block ------------------------------------------------------------------------
+
+
+class Fatal(BaseException):
+    """Nobody's error: how some frameworks end a task."""
+
+
+KINDS = [ValueError, Fatal, KeyboardInterrupt, SystemExit, GeneratorExit, CancelledError]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_leaves_a_block_rolls_back_and_arrives_as_it_was(
+    scene: Scene, kind: type[BaseException]
+) -> None:
+    scene.connection.rollback()
+    new = scene.fill(NEW)
+    blocks: list[Any] = [
+        scene.engine.begin,
+        scene.connection.begin,
+        scene.connection.begin_nested,
+        scene.engine.connect,
+        lambda: Session(scene.engine),
+        sessionmaker(scene.engine).begin,
+    ]
+    for block in blocks:
+        mine = kind()
+        with pytest.raises(kind) as caught, block() as owner:
+            getattr(owner, "execute", scene.connection.execute)(new)
+            raise mine
+        assert caught.value is mine
+        assert not hasattr(mine, "__notes__")
+        scene.connection.rollback()
+        assert not is_stored(scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failing_rollback_hides_none_of_them(scene: Scene, kind: type[BaseException]) -> None:
+    scene.connection.rollback()
+    mine = kind()
+    with pytest.raises(kind) as caught, scene.connection.begin():
+        scene.prepare(NEW)
+        scene.raw.close()
+        raise mine
+    check_noted(scene, caught.value, mine)
+
+
 # -- a rollback that fails ----------------------------------------------------------------------
 
 
@@ -180,7 +242,7 @@ def test_a_savepoint_that_can_not_be_rolled_back_dooms_and_is_a_note(scene: Scen
     check_noted(scene, caught.value, mine)
 
 
-def check_noted(scene: Scene, exc: Mine, mine: Mine) -> None:
+def check_noted(scene: Scene, exc: BaseException, mine: BaseException) -> None:
     assert exc is mine
     (note,) = exc.__notes__
     assert note.startswith("plainsql: the rollback failed too: ")

@@ -560,9 +560,14 @@ class AsyncConnection(AsyncTransacting):
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if exc is not None:
-            self._wrote = False  # it is dropped because of that
-        await self.close()
+        if exc is None:
+            await self.close()
+            return
+        self._wrote = False  # it is dropped because of the exception, which goes on
+        try:
+            await self.close()
+        except Exception as failure:  # noqa: BLE001 - as above
+            exc.add_note(f"plainsql: closing the connection failed too: {failure}")
 
     def __del__(self) -> None:
         if self._slot is not None:

@@ -580,7 +580,7 @@ class Transacting:
             return
         try:
             self._roll_back_scope(scope)
-        except errors.Error as failure:
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the user's goes on
             exc.add_note(f"plainsql: the rollback failed too: {failure}")
             self._lose(f"the rollback failed: {failure}")
             if scope.is_active:
