@@ -411,6 +411,21 @@ async def test_a_number_that_was_given_again_after_a_crash_is_not_taken_for_the_
     assert await error.resolve(engine_there) == "unknown"
 
 
+async def test_no_privilege_is_needed(engine_there: AsyncEngine) -> None:
+    async with engine_there.begin() as connection:
+        await connection.execute("CREATE ROLE nobody LOGIN PASSWORD 'pw'")
+        await connection.execute("GRANT INSERT ON t TO nobody")
+    nobody = create_async_engine(engine_there.url.set(username="nobody", password="pw"))
+    stored = await lose_there(nobody, "after")
+    dropped = await lose_there(nobody, "before")
+    assert await stored.resolve(nobody) == "committed"
+    assert await dropped.resolve(nobody) == "aborted"
+    await nobody.dispose()
+    async with engine_there.begin() as connection:
+        await connection.execute("DROP OWNED BY nobody")
+        await connection.execute("DROP ROLE nobody")
+
+
 async def test_a_server_that_is_killed_in_commit_leaves_it_unknown_and_tells_afterwards(
     primary: Primary, engine_there: AsyncEngine
 ) -> None:

@@ -412,6 +412,21 @@ def test_a_number_that_was_given_again_after_a_crash_is_not_taken_for_the_commit
     assert error.resolve(engine_there) == "unknown"
 
 
+def test_no_privilege_is_needed(engine_there: Engine) -> None:
+    with engine_there.begin() as connection:
+        connection.execute("CREATE ROLE nobody LOGIN PASSWORD 'pw'")
+        connection.execute("GRANT INSERT ON t TO nobody")
+    nobody = create_engine(engine_there.url.set(username="nobody", password="pw"))
+    stored = lose_there(nobody, "after")
+    dropped = lose_there(nobody, "before")
+    assert stored.resolve(nobody) == "committed"
+    assert dropped.resolve(nobody) == "aborted"
+    nobody.dispose()
+    with engine_there.begin() as connection:
+        connection.execute("DROP OWNED BY nobody")
+        connection.execute("DROP ROLE nobody")
+
+
 def test_a_server_that_is_killed_in_commit_leaves_it_unknown_and_tells_afterwards(
     primary: Primary, engine_there: Engine
 ) -> None:
