@@ -245,7 +245,10 @@ class Session:
             self._release()
 
     def close(self) -> None:
-        """Roll back what was not committed and free the connection; usable afterwards."""
+        """Roll back what was not committed and free the connection; usable afterwards.
+
+        Warns, by `UncommittedWarning`, where that drops what was written.
+        """
         if self._connection is not None:
             self._release()
 
@@ -271,7 +274,9 @@ class Session:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.__exit__(kind, exc, trace)
 
     __reduce__ = not_pickled
 
