@@ -314,6 +314,13 @@ class Dialect:
         """Tell whether the connection is gone after `exc`; judged before the class."""
         return not self.is_open(raw) or self.error_code(exc) in self.lost_codes
 
+    def too_large(self, cursor: Any, sql: str, values: Any) -> str | None:
+        """Say why a statement was more than the server takes, or None.
+
+        Asked after the connection was lost: some servers hang up instead of answering.
+        """
+        return None
+
     # -- the state of a connection -------------------------------------------------------------
 
     def is_open(self, raw: Any) -> bool:
