@@ -58,6 +58,16 @@ async def test_a_column_that_can_not_be_read_so_is_a_mapping_error(
         assert await connection.scalar("SELECT 1") == 1
 
 
+async def test_a_stream_is_the_first_to_read_its_columns(
+    engine_async: AsyncEngine,
+) -> None:
+    """Its own cursor tells the types, not that of the statement before."""
+    async with engine_async.connect() as connection:
+        statement = text("SELECT '7' AS a, 8 AS b, '9' AS c").columns(a=int, c=int)
+        async with await connection.stream(statement) as stream:
+            assert await stream.one() == (7, 8, 9)
+
+
 SOUGHT = "SELECT 1 WHERE :x IS NULL"
 
 

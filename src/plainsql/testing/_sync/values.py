@@ -59,6 +59,16 @@ def test_a_column_that_can_not_be_read_so_is_a_mapping_error(
         assert connection.scalar("SELECT 1") == 1
 
 
+def test_a_stream_is_the_first_to_read_its_columns(
+    engine: Engine,
+) -> None:
+    """Its own cursor tells the types, not that of the statement before."""
+    with engine.connect() as connection:
+        statement = text("SELECT '7' AS a, 8 AS b, '9' AS c").columns(a=int, c=int)
+        with connection.stream(statement) as stream:
+            assert stream.one() == (7, 8, 9)
+
+
 SOUGHT = "SELECT 1 WHERE :x IS NULL"
 
 
