@@ -154,8 +154,6 @@ class Dialect:
     """
     lists_as_arrays: ClassVar[bool] = False
     """True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length."""
-    array: ClassVar[type[list[Any]]] = list
-    """The class of such an array's value."""
     set_of_rows: ClassVar[str] = "({})"
     """What stands around the rows of `(a, b) IN :pairs`."""
 
@@ -467,6 +465,11 @@ class Dialect:
     def column_names(self, columns: Any) -> tuple[str, ...]:
         """Return the names of the columns that `columns` told."""
         return tuple(map(NAME, columns))
+
+    @staticmethod
+    def array(members: list[Any]) -> list[Any]:
+        """Return such an array's value of plain members; ValueError where one would be changed."""
+        return members
 
     def empty_set(self, width: int) -> str:
         """Return what stands for an empty list after IN and NOT IN, right beside NULL, too.
