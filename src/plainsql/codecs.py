@@ -8,6 +8,7 @@ statement.
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -275,8 +276,10 @@ class Codecs:
             for at, code in enumerate(codes):
                 if (decode := self.by_column.get(code)) is not None:
                     plan[at] = Reading(code, self.json_loads if decode is Json else decode)
-        plan.update(fields)
-        read_already = self._dialect.reads_json
+        read_already = self._dialect.reads_json if codes else ()
+        for at, reading in fields:
+            known = bool(read_already) and codes[at] in read_already  # type: ignore[index]
+            plan[at] = self._unless_read(reading) if known else reading
         for name, type_ in wanted.items():
             places = [at for at, field in enumerate(names) if field == name]
             if len(places) != 1:
@@ -285,8 +288,9 @@ class Codecs:
                     f".columns({name}=…): the result has {why}; it has {', '.join(names)}"
                 )
             at = places[0]
-            if type_ is not Json or not codes or codes[at] not in read_already:
-                plan[at] = Reading(type_, self.decoder(type_))
+            reading = Reading(type_, self.decoder(type_))
+            known = bool(read_already) and codes[at] in read_already  # type: ignore[index]
+            plan[at] = self._unless_read(reading) if known else reading
         return Decoding(names, plan) if plan else None
 
     def decoder(self, type_: Any, otherwise: Callable[[Any], Encoder] | None = None) -> Encoder:
@@ -320,6 +324,14 @@ class Codecs:
     def is_registered(self, type_: Any) -> bool:
         """Tell whether the user registered a way to read `type_`."""
         return type_ in self._decoders
+
+    def _unless_read(self, reading: Reading) -> Reading:
+        """Return how a column is read whose JSON the driver has read: a str in it is a text."""
+        if reading.read == self._read_json:
+            return reading._replace(read=_as_it_is)
+        if reading.type_ in (dict, list) and not self.is_registered(reading.type_):
+            return reading._replace(read=partial(_exactly, reading.type_))
+        return reading
 
     def _read_json(self, value: Any) -> Any:
         return self.json_loads(value) if isinstance(value, str) else value
@@ -420,6 +432,10 @@ def _exactly(type_: type, value: Any) -> Any:
     return value
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 def _told(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
 
@@ -434,6 +450,13 @@ def _int(value: Any) -> int:
     number = int(value)
     if not isinstance(value, str) and number != value:
         raise ValueError("the number is no whole one")
+    return number
+
+
+def _float(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, int) and number != value:
+        raise ValueError("the number has too many digits")
     return number
 
 
@@ -478,7 +501,7 @@ def _uuid(value: Any) -> Any:
 
     if isinstance(value, bytes):
         return UUID(bytes=value)
-    return value if isinstance(value, UUID) else UUID(value)
+    return value if isinstance(value, UUID) else UUID(_exactly(str, value))
 
 
 def duration_text(value: Any) -> str:
@@ -515,7 +538,7 @@ READERS = _Readers(
     {
         bool: _bool,
         int: _int,
-        float: float,
+        float: _float,
         str: lambda value: _exactly(str, value),
         bytes: lambda value: _exactly(bytes, value),
         "decimal.Decimal": _decimal,

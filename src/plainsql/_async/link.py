@@ -89,7 +89,7 @@ class AsyncLink:
         names = dialect.column_names(columns)
         cls = row_class(names)
         codecs, codes, mapper = dialect.codecs, None, compiled.mapper
-        if codecs.by_column or compiled.columns:
+        if codecs.by_column or compiled.columns or mapper is not None:
             typed = dialect.typed_columns
             codes = dialect.column_codes(columns if typed is None else typed(cursor))
         fields = () if mapper is None else mapper.readings(names, codecs)

@@ -74,6 +74,16 @@ async def test_a_stream_is_the_first_to_read_its_columns(
             assert await stream.one() == (7, 8, 9)
 
 
+async def test_a_value_of_another_type_is_no_value_of_a_column(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.MappingError, match=r"'a' can not be read as UUID.*int"):
+            await connection.execute(text("SELECT 5 AS a").columns(a=UUID))
+        exact = text("SELECT 9007199254740992 AS a").columns(a=float)
+        assert await connection.scalar(exact) == 2.0**53
+        with pytest.raises(errors.MappingError, match="'a' can not be read as float"):
+            await connection.execute(text("SELECT 9007199254740993 AS a").columns(a=float))
+
+
 SOUGHT = "SELECT 1 WHERE :x IS NULL"
 
 

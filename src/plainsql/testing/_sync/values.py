@@ -75,6 +75,16 @@ def test_a_stream_is_the_first_to_read_its_columns(
             assert stream.one() == (7, 8, 9)
 
 
+def test_a_value_of_another_type_is_no_value_of_a_column(engine: Engine) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.MappingError, match=r"'a' can not be read as UUID.*int"):
+            connection.execute(text("SELECT 5 AS a").columns(a=UUID))
+        exact = text("SELECT 9007199254740992 AS a").columns(a=float)
+        assert connection.scalar(exact) == 2.0**53
+        with pytest.raises(errors.MappingError, match="'a' can not be read as float"):
+            connection.execute(text("SELECT 9007199254740993 AS a").columns(a=float))
+
+
 SOUGHT = "SELECT 1 WHERE :x IS NULL"
 
 
