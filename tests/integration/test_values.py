@@ -417,3 +417,8 @@ def compare_with_page(row: str, database: str, cell: str) -> None:
     assert (cells[1], cells[at]) == (ROWS[row].what, cell), (
         f"{PAGE.name} is stale: PLAINSQL_WRITE_TYPES=1 pytest tests/integration/test_values.py"
     )
+
+
+def test_the_page_has_a_line_for_each_row_and_no_other() -> None:
+    lines = re.findall(r"^\| (V-\S+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert lines == list(ROWS)
