@@ -7,8 +7,15 @@ import re
 from plainsql import errors
 
 CLASSES: dict[str, type[errors.DBAPIError]] = {
+    "126": errors.CorruptDatabase,  # the storage engine's own numbers: a damaged index
+    "127": errors.CorruptDatabase,  # a damaged row
+    "144": errors.CorruptDatabase,  # marked as crashed, and not repaired
+    "145": errors.CorruptDatabase,  # marked as crashed
     "1020": errors.SerializationFailure,  # MariaDB: record has changed since last read
     "1021": errors.DiskFull,
+    "1030": errors.InternalError,  # the storage engine's own error, whatever it is
+    "1034": errors.CorruptDatabase,  # a damaged index
+    "1035": errors.CorruptDatabase,  # an old index
     "1040": errors.TooManyConnections,
     "1044": errors.InsufficientPrivilege,  # to a database
     "1045": errors.AuthenticationError,

@@ -9,6 +9,14 @@ from pymysql.connections import Connection
 from pymysql.constants import COMMAND, CR, ER
 
 
+def too_large(size: int, packet: int) -> str:
+    """Say that a statement of so many bytes is more than the server takes."""
+    return (
+        f"the statement has {size + 1} bytes, which is more than the {packet - 1} that "
+        "this server takes (max_allowed_packet)"
+    )
+
+
 class GuardedConnection(Connection):
     """Sends no packet that the server would not take, and no file.
 
@@ -22,7 +30,7 @@ class GuardedConnection(Connection):
         if isinstance(sql, str):
             sql = sql.encode(self.encoding)
         if len(sql) + 1 >= self.plainsql_packet:
-            raise err.DataError(ER.NET_PACKET_TOO_LARGE, self._too_large(len(sql)))
+            raise err.DataError(ER.NET_PACKET_TOO_LARGE, too_large(len(sql), self.plainsql_packet))
         self._execute_command(COMMAND.COM_QUERY, sql)  # type: ignore[attr-defined]
         try:
             read = self._read_query_result  # type: ignore[attr-defined]
@@ -30,13 +38,6 @@ class GuardedConnection(Connection):
         except RuntimeError as exc:
             self._refuse_file(exc)
         return self._affected_rows
-
-    def _too_large(self, size: int) -> str:
-        most = self.plainsql_packet - 1
-        return (
-            f"the statement has {size + 1} bytes, which is more than the {most} that "
-            "this server takes (max_allowed_packet)"
-        )
 
     def _refuse_file(self, exc: RuntimeError) -> NoReturn:
         """Close: this is how PyMySQL says that the server answered by asking for a file."""

@@ -327,7 +327,21 @@ class MySQLDialect(Dialect):
             return None
         return [cursor.mogrify("%s", (value,)) for value in values or ()]
 
+    def too_large(self, cursor: Any, sql: str, values: Any) -> str | None:
+        """Only of the plain driver's connections: ours do not send such a statement."""
+        from plainsql_mysql.connection import too_large
+
+        rows = values if isinstance(values, list) else [values]
+        size = max([len(cursor.mogrify(sql, row).encode(errors="replace")) for row in rows])
+        packet: int = cursor.connection.plainsql_packet
+        return too_large(size, packet) if size + 1 >= packet else None
+
     # -- state ---------------------------------------------------------------------------------
+
+    def is_lost(self, exc: BaseException, raw: Any) -> bool:
+        if self.error_code(exc) == "1153":  # the server hangs up after it; we say it before sending
+            return not isinstance(exc, self._pymysql.err.DataError)
+        return super().is_lost(exc, raw)
 
     def is_open(self, raw: Any) -> bool:
         return bool(raw.open)

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from plainsql.codecs import Json
@@ -110,16 +111,6 @@ def _timedelta(value: timedelta) -> Literal:
     return Literal(f"TIME'{sign}{hours:02}:{minutes:02}:{seconds:02}.{micro:06}'")
 
 
-def _enum(value: Enum) -> Any:
-    inner = value.value
-    codec = PARAMETER_CODECS.get(type(inner), _unknown)
-    return inner if codec is None else codec(inner)
-
-
-def _unknown(value: Any) -> Any:
-    raise ValueError(f"MySQL and MariaDB can not take a value of type {type(value).__name__}")
-
-
 def _json(text: str) -> Literal:
     return Literal(f"CAST(_utf8mb4 X'{text.encode().hex()}' AS JSON)")
 
@@ -144,7 +135,7 @@ PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     time: _bare_time,
     timedelta: _timedelta,
     "pathlib.PurePath": str,
-    Enum: _enum,
+    Enum: attrgetter("value"),
     Literal: None,
 }
 TYPED_CODECS: dict[type | str, Callable[[Any], Any] | None] = {time: _time, "uuid.UUID": str}

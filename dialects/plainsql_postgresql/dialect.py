@@ -151,7 +151,6 @@ class PostgreSQLDialect(Dialect):
     typed_codecs = types.TYPED_CODECS
     passes_unknown_types = True
     integers = types.INT
-    array = types.Array
     reads_json = frozenset({114, 3802})  # json, jsonb
     max_parameters = 65535
     max_message = MESSAGE
@@ -422,6 +421,10 @@ class PostgreSQLDialect(Dialect):
     def column_names(self, columns: Any) -> tuple[str, ...]:
         names = [column[0] if column.__class__ is tuple else column for column in columns]
         return tuple([name.decode(errors="surrogateescape") for name in names])
+
+    @staticmethod
+    def array(members: list[Any]) -> list[Any]:
+        return types.array(members)
 
     def empty_set(self, width: int) -> str:
         return "('{}'::record[])" if width > 1 else "('{}')"

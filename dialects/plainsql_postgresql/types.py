@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -35,10 +36,6 @@ def size(value: Any, bytes_as: int = 1) -> int:
         return HEADER + sum([size(item, bytes_as) for item in value])
     text = getattr(value, "obj", None)  # of psycopg's Json
     return size(text, bytes_as) if isinstance(text, str) else 64
-
-
-def _enum(value: Enum) -> Any:
-    return value.value
 
 
 def _json(text: str) -> Any:
@@ -104,9 +101,25 @@ class Array(list[Any]):
     """The list of `IN :ids`; what it is compared with gives its items their type."""
 
 
+def array(members: list[Any]) -> Array:
+    """Return the array for `IN`; its members are plain."""
+    _require_one_clock(members)
+    return Array(members)
+
+
 def _list(value: list[Any]) -> list[Any]:
     """Make the items plain: psycopg would send an enumeration's name, and ask a `__str__`."""
-    return [_item(item) for item in value]
+    items = [_item(item) for item in value]
+    _require_one_clock(items)
+    return items
+
+
+def _require_one_clock(items: list[Any]) -> None:
+    """Refuse aware times among naive ones: psycopg sends all as it sends the first."""
+    if any(issubclass(kind, datetime | time) for kind in {*map(type, items)}):
+        zoned = {item.tzinfo is None for item in items if isinstance(item, datetime | time)}
+        if len(zoned) > 1:
+            raise ValueError("a list of times must be all aware or all naive")
 
 
 def _tuple(value: tuple[Any, ...]) -> Any:
@@ -116,10 +129,20 @@ def _tuple(value: tuple[Any, ...]) -> Any:
 
 
 def _item(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return _item(value.value)
     if isinstance(value, list):
         return _list(value)
-    value = plain_value(value.value if isinstance(value, Enum) else value)
+    if isinstance(value, tuple):
+        _tuple(value)
+    value = plain_value(value)
+    if value.__class__ is int and value not in INT:
+        raise ValueError("PostgreSQL would give back an int of more than 64 bits as a Decimal")
     return Text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> Text:
+    return Text(plain_value(value))  # or Text would ask the value's own `__str__`
 
 
 PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
@@ -144,8 +167,8 @@ PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     Null: None,
     "pathlib.PurePath": str,
     Json: _json,
-    Enum: _enum,
+    Enum: attrgetter("value"),
 }
 
 # A text of unknown type takes the type of its place, and has none where there is no place.
-TYPED_CODECS: dict[type | str, Callable[[Any], Any] | None] = {str: Text}
+TYPED_CODECS: dict[type | str, Callable[[Any], Any] | None] = {str: _text}

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from math import isnan
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from plainsql.codecs import Json, duration_text
+from plainsql.codecs import Json, duration_text, plain_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +23,25 @@ def _float(value: float) -> float:
     return float.__pos__(value)
 
 
-def _enum(value: Enum) -> Any:
-    inner = value.value
-    codec = PARAMETER_CODECS.get(type(inner), _unknown)
-    return inner if codec is None else codec(inner)
+def _decimal(value: Any) -> str:
+    own = type(value).__module__ == "decimal"  # or a subclass with a `__str__` that may be odd
+    return str(value if own else plain_value(value))
 
 
-def _unknown(value: Any) -> Any:
-    raise ValueError(f"SQLite can not take a value of type {type(value).__name__}")
+def _datetime(value: datetime) -> str:
+    _require_offset(value)
+    return value.isoformat(" ")
+
+
+def _time(value: time) -> str:
+    _require_offset(value)
+    return time.isoformat(value)
+
+
+def _require_offset(value: datetime | time) -> None:
+    """Refuse what is written without its zone."""
+    if value.tzinfo is not None and value.utcoffset() is None:
+        raise ValueError(f"the zone {value.tzinfo} has no offset without a date")
 
 
 PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
@@ -41,13 +53,13 @@ PARAMETER_CODECS: dict[type | str, Callable[[Any], Any] | None] = {
     bytes: None,
     bytearray: bytes,
     memoryview: bytes,
-    "decimal.Decimal": str,
+    "decimal.Decimal": _decimal,
     date: date.isoformat,
-    datetime: lambda value: value.isoformat(" "),
-    time: time.isoformat,
+    datetime: _datetime,
+    time: _time,
     "uuid.UUID": str,
     "pathlib.PurePath": str,
-    Enum: _enum,
+    Enum: attrgetter("value"),
     timedelta: duration_text,
     Json: str,
 }

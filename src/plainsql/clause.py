@@ -114,6 +114,9 @@ class TextClause:
         For what the driver does not give so by itself: `.columns(id=UUID, at=datetime, doc=Json)`.
         A value that can not be read so, or a column that is not there, is a `MappingError`.
         """
+        for name, type_ in types.items():
+            if isinstance(type_, list | dict | set):
+                raise ArgumentError(f".columns({name}=…) takes a type, such as list, not {type_!r}")
         return TextClause(self.text, self._binds, {**self._columns, **types})
 
     def compile(self, dialect: str | Dialect = "sqlite") -> Compiled:

@@ -7,6 +7,9 @@ statement.
 
 from __future__ import annotations
 
+from enum import Enum
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from plainsql.errors import ArgumentError, MappingError, ParameterError
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 ABSENT: Final = object()
 NONE: Final = type(None)
+DATE: Final = "datetime.date"
+#: What is sent for a member of an enumeration, as any other value.
+member_value: Final = attrgetter("value")
 
 
 class Json:
@@ -88,6 +94,7 @@ class Codecs:
         self._encoders: dict[Any, Encoder | None] = dict(dialect.parameter_codecs)
         self._typed: Mapping[Any, Encoder | None] = dialect.typed_codecs
         self._ours: dict[type, Encoder] = {}  # what the dialect's functions were found for
+        self._registered: set[type] = set()  # the keys of those that the user gave
         self._decoders: dict[Any, Encoder] = {}
         self.by_column: dict[Any, Encoder] = dict(dialect.column_codecs)
         self.plain = {type_ for type_, encode in self._encoders.items() if encode is None}
@@ -130,6 +137,7 @@ class Codecs:
             self.by_column[column_type] = from_db  # type: ignore[assignment]
         if to_db is not None:
             self._encoders[type_] = to_db
+            self._registered.add(type_)
             self._ours.clear()
             for known in (self.plain, self.quick, self.sized):
                 known.discard(type_)
@@ -155,50 +163,82 @@ class Codecs:
         """Return what the driver takes for `value`; ParameterError where nothing does it right."""
         encode = self._ours.get(value.__class__)
         if encode is not None:
-            return self._call(name, encode, value)
+            sent = self.call(name, encode, value)
+            return sent if encode is not member_value else self.checked(name, sent)
         base, encode = _find(self._encoders, type(value))
-        if base is not None:
-            if encode is not None and base is not Json and self._is_ours(encode):
-                self._ours[type(value)] = encode
-            return self._encoded(name, value, base, encode)
-        if self._dialect.passes_unknown_types and not isinstance(value, dict):
-            return value
-        raise ParameterError(self._refusal(name, value))
+        if base in self._registered:
+            return self._encoded_twice(name, value, base, encode)
+        if base is not None and isinstance(value, Enum):
+            encode = member_value
+        if encode is not None and base is not Json:
+            self._ours[type(value)] = encode
+            return self.adapt(name, value)
+        return self._by_dialect(name, value, base, encode)
 
     def adapt_typed(self, name: str, type_: Any, value: Any) -> Any:
         """Return what the driver takes for a value whose type the statement says."""
         if isinstance(type_, Zoned):
-            return self._call(name, type_.to_db, value)
+            return self.call(name, type_.to_db, value)
         if type_ is Json and not isinstance(value, Json):
             value = Json(value)
-        if not isinstance(value, type_):
+        narrower = hasattr(value, "hour") and _dotted(type_) == DATE  # a datetime is a date
+        if narrower or not isinstance(value, type_):
             raise ParameterError(
                 f"parameter {name!r} must be {type_.__name__}, not {type(value).__name__}"
             )
+        if _find(self._encoders, type(value))[0] in self._registered:
+            return value  # and what its user registered comes next
+        if isinstance(value, Enum):
+            value = value.value
         base, encode = _find(self._typed, type(value))
-        return value if base is None else self._encoded(name, value, base, encode)
+        return value if base is None else self._by_dialect(name, value, base, encode)
 
-    def _encoded(self, name: str, value: Any, base: Any, encode: Encoder | None) -> Any:
-        if encode is None:
-            return plain_value(value)
-        if base is Json and self._is_ours(encode):
-            value = self._call(name, self.json_dumps, value.value)
-        sent = self._call(name, encode, value)
-        own = sent.__class__ in self.plain or sent is value or self._is_ours(encode)
-        return sent if own else self.adapt(name, sent)
+    def checked(self, name: str, value: Any) -> Any:
+        """Return what the driver takes for `value`, be it plain already or not."""
+        if value.__class__ not in self.plain:
+            return self.adapt(name, value)
+        integers = self._dialect.integers
+        if value.__class__ is int and integers is not None and value not in integers:
+            raise ParameterError(
+                f"parameter {name!r} is an int of more than 64 bits, which {self._dialect.name} "
+                "would give back as a Decimal: give a Decimal"
+            )
+        return value
 
-    def _is_ours(self, encode: Encoder) -> bool:
-        """Tell the dialect's own functions from those a user registered."""
-        dialect = self._dialect
-        return any(encode in table.values() for table in (dialect.parameter_codecs, self._typed))
+    def _encoded_twice(self, name: str, value: Any, base: Any, encode: Any) -> Any:
+        """Return what the driver takes for what the user's function makes of the value."""
+        sent = self.call(name, encode, value)
+        if _find(self._encoders, type(sent))[0] is not base:
+            return self.checked(name, sent)
+        return self._by_dialect(name, sent, *_find(self._dialect.parameter_codecs, type(sent)))
+
+    def _by_dialect(self, name: str, value: Any, base: Any, encode: Encoder | None) -> Any:
+        if encode is not None:
+            value = self.call(name, self._json, value.value) if base is Json else value
+            return self.call(name, encode, value)
+        if base is not None:
+            plain = plain_value(value)
+            return self.checked(name, plain) if plain.__class__ in self.plain else plain
+        if self._dialect.passes_unknown_types and not isinstance(value, dict):
+            return value
+        raise ParameterError(self._refusal(name, value))
+
+    def _json(self, value: Any) -> str:
+        text: Any = self.json_dumps(value)
+        if isinstance(text, bytes):  # as some functions write it
+            return text.decode()
+        if not isinstance(text, str):
+            raise TypeError(f"json_dumps must give str or bytes, not {type(text).__name__}")
+        return text
 
     @staticmethod
-    def _call(name: str, function: Encoder, value: Any) -> Any:
+    def call(name: str, function: Encoder, value: Any) -> Any:
+        """Return what a function makes of a parameter's value; ParameterError where it can not."""
         try:
             return function(value)
         except ParameterError:
             raise
-        except (ValueError, TypeError, ArithmeticError) as exc:
+        except (ValueError, TypeError, ArithmeticError, LookupError) as exc:
             raise ParameterError(f"parameter {name!r}: {exc}") from exc
 
     def _refusal(self, name: str, value: Any) -> str:
@@ -236,8 +276,10 @@ class Codecs:
             for at, code in enumerate(codes):
                 if (decode := self.by_column.get(code)) is not None:
                     plan[at] = Reading(code, self.json_loads if decode is Json else decode)
-        plan.update(fields)
-        read_already = self._dialect.reads_json
+        read_already = self._dialect.reads_json if codes else ()
+        for at, reading in fields:
+            known = bool(read_already) and codes[at] in read_already  # type: ignore[index]
+            plan[at] = self._unless_read(reading) if known else reading
         for name, type_ in wanted.items():
             places = [at for at, field in enumerate(names) if field == name]
             if len(places) != 1:
@@ -246,8 +288,9 @@ class Codecs:
                     f".columns({name}=…): the result has {why}; it has {', '.join(names)}"
                 )
             at = places[0]
-            if type_ is not Json or not codes or codes[at] not in read_already:
-                plan[at] = Reading(type_, self.decoder(type_))
+            reading = Reading(type_, self.decoder(type_))
+            known = bool(read_already) and codes[at] in read_already  # type: ignore[index]
+            plan[at] = self._unless_read(reading) if known else reading
         return Decoding(names, plan) if plan else None
 
     def decoder(self, type_: Any, otherwise: Callable[[Any], Encoder] | None = None) -> Encoder:
@@ -281,6 +324,14 @@ class Codecs:
     def is_registered(self, type_: Any) -> bool:
         """Tell whether the user registered a way to read `type_`."""
         return type_ in self._decoders
+
+    def _unless_read(self, reading: Reading) -> Reading:
+        """Return how a column is read whose JSON the driver has read: a str in it is a text."""
+        if reading.read == self._read_json:
+            return reading._replace(read=_as_it_is)
+        if reading.type_ in (dict, list) and not self.is_registered(reading.type_):
+            return reading._replace(read=partial(_exactly, reading.type_))
+        return reading
 
     def _read_json(self, value: Any) -> Any:
         return self.json_loads(value) if isinstance(value, str) else value
@@ -352,7 +403,9 @@ def plain_value(value: Any) -> Any:
     for base in (str, int, float, bytes):
         if isinstance(value, base):
             return value if type(value) in (base, bool) else base.__getnewargs__(value)[0]
-    return value
+    from decimal import Decimal
+
+    return Decimal(value) if isinstance(value, Decimal) else value
 
 
 def default_dumps(value: Any) -> str:
@@ -379,6 +432,10 @@ def _exactly(type_: type, value: Any) -> Any:
     return value
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 def _told(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
 
@@ -393,6 +450,13 @@ def _int(value: Any) -> int:
     number = int(value)
     if not isinstance(value, str) and number != value:
         raise ValueError("the number is no whole one")
+    return number
+
+
+def _float(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, int) and number != value:
+        raise ValueError("the number has too many digits")
     return number
 
 
@@ -437,7 +501,7 @@ def _uuid(value: Any) -> Any:
 
     if isinstance(value, bytes):
         return UUID(bytes=value)
-    return value if isinstance(value, UUID) else UUID(value)
+    return value if isinstance(value, UUID) else UUID(_exactly(str, value))
 
 
 def duration_text(value: Any) -> str:
@@ -474,7 +538,7 @@ READERS = _Readers(
     {
         bool: _bool,
         int: _int,
-        float: float,
+        float: _float,
         str: lambda value: _exactly(str, value),
         bytes: lambda value: _exactly(bytes, value),
         "decimal.Decimal": _decimal,

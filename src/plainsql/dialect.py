@@ -157,8 +157,6 @@ class Dialect:
     """
     lists_as_arrays: ClassVar[bool] = False
     """True where `IN :ids` is sent as `= ANY(array)`, with one parameter of any length."""
-    array: ClassVar[type[list[Any]]] = list
-    """The class of such an array's value."""
     set_of_rows: ClassVar[str] = "({})"
     """What stands around the rows of `(a, b) IN :pairs`."""
 
@@ -317,6 +315,13 @@ class Dialect:
         """Tell whether the connection is gone after `exc`; judged before the class."""
         return not self.is_open(raw) or self.error_code(exc) in self.lost_codes
 
+    def too_large(self, cursor: Any, sql: str, values: Any) -> str | None:
+        """Say why a statement was more than the server takes, or None.
+
+        Asked after the connection was lost: some servers hang up instead of answering.
+        """
+        return None
+
     # -- the state of a connection -------------------------------------------------------------
 
     def is_open(self, raw: Any) -> bool:
@@ -463,6 +468,11 @@ class Dialect:
     def column_names(self, columns: Any) -> tuple[str, ...]:
         """Return the names of the columns that `columns` told."""
         return tuple(map(NAME, columns))
+
+    @staticmethod
+    def array(members: list[Any]) -> list[Any]:
+        """Return such an array's value of plain members; ValueError where one would be changed."""
+        return members
 
     def empty_set(self, width: int) -> str:
         """Return what stands for an empty list after IN and NOT IN, right beside NULL, too.

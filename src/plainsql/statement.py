@@ -351,7 +351,10 @@ class Compiled(Examined):
         shapes = {name: _shape(name, members) for name, members in lists.items()}
         for name in self._arrays:
             if not shapes[name][1]:
-                params = {**params, name: self._dialect.array(lists.pop(name))}
+                params = {
+                    **params,
+                    name: self._codecs.call(name, self._dialect.array, lists.pop(name)),
+                }
                 del shapes[name]
         if shapes:
             shapes = self._padded(lists, shapes, limit or self._dialect.max_parameters)
@@ -397,7 +400,10 @@ class Compiled(Examined):
 
     def _typed(self, name: str, type_: Any, value: Any) -> Any:
         if name in self.lists:
-            return [self._typed_value(name, type_, item) for item in _list(name, value)]
+            return [
+                None if item is None else self._typed_value(name, type_, item)
+                for item in _list(name, value)
+            ]
         return self._typed_value(name, type_, value)
 
     def _typed_value(self, name: str, type_: Any, value: Any) -> Any:
@@ -406,7 +412,7 @@ class Compiled(Examined):
         return self._codecs.adapt_typed(name, type_, value)
 
     def _adapted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        plain, adapt = self._plain, self._adapted_value
+        plain, adapt = self._plain, self._codecs.checked
         adapted = tuple(
             [
                 value
@@ -419,20 +425,10 @@ class Compiled(Examined):
             self._dialect.require_fits(None, self.sql, adapted)
         return adapted
 
-    def _adapted_value(self, name: str, value: Any) -> Any:
-        if value.__class__ not in self._plain:
-            return self._codecs.adapt(name, value)
-        if value.__class__ is int and self._integers is not None and value not in self._integers:
-            raise ParameterError(
-                f"parameter {name!r} is an int of more than 64 bits, which {self._dialect.name} "
-                "would give back as a Decimal: give a Decimal"
-            )
-        return value
-
     def _members(self, name: str, value: Any) -> list[Any]:
         """Return a list's members as the driver takes them; those that are tuples stay tuples."""
         members = list(_list(name, value))
-        plain, adapt = self._plain, self._adapted_value
+        plain, adapt = self._plain, self._codecs.checked
         for at, member in enumerate(members):
             cls = member.__class__
             if cls not in plain or (cls is int and not LEAST <= member <= GREATEST):
@@ -480,11 +476,11 @@ class Compiled(Examined):
                 if name in flat:
                     values.update((f"{name}__{n}", v) for n, v in enumerate(flat[name], 1))
                 else:
-                    values[name] = self._adapted_value(name, params[name])
+                    values[name] = self._codecs.checked(name, params[name])
             return values
         row: list[Any] = []
         for name in self.names:
-            row += flat[name] if name in flat else (self._adapted_value(name, params[name]),)
+            row += flat[name] if name in flat else (self._codecs.checked(name, params[name]),)
         return tuple(row) or None
 
     def _counted(self) -> str:

@@ -13,6 +13,7 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, cast
 
 from plainsql.errors import Error
+from plainsql.testing.proxy import FaultProxy
 from tests.throwaway import free_port
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ LONG = (
 )
 LOCK = ("BEGIN", "UPDATE {t} SET n = 5 WHERE id = 1")
 CHANGE = "UPDATE {t} SET n = 6 WHERE id = 1"
+#: In seconds, of a statement that would never end.
+LIMIT = 0.3
 
 
 def nowhere(reason: str) -> Provocation:
@@ -51,11 +54,6 @@ def statement(sql: str, params: Any = None, *, before: tuple[str, ...] = ()) -> 
 def signal(number: int, text: str) -> Provocation:
     """MySQL and MariaDB raise any number of theirs when told to."""
     return statement(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = '{text}'")
-
-
-def sqlstate(code: str) -> Provocation:
-    """PostgreSQL raises any SQLSTATE when told to."""
-    return statement(f"DO $$ BEGIN RAISE EXCEPTION 'told to' USING ERRCODE = '{code}'; END $$")
 
 
 def driver_sql(sql: str) -> Provocation:
@@ -169,17 +167,27 @@ def killed_before_commit(scene: Scene) -> str:
     return "accepted"
 
 
-def idle(*limit: str) -> Provocation:
-    """The server's patience with a transaction that does nothing comes to an end."""
+def idle(limit: str, *, between: bool = False) -> Provocation:
+    """The server's patience comes to an end: with a transaction, or between two of them."""
 
     def provoke(scene: Scene) -> str:
         session = scene.session
-        scene.prepare(*limit)
+        scene.prepare(limit)
+        if between:
+            scene.connection.commit()
         scene.until_gone(session)
         scene.run("SELECT 1")
         return "accepted"
 
     return provoke
+
+
+def lasting(scene: Scene) -> str:
+    """PostgreSQL 17 has a time limit for a transaction."""
+    known = "SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'"
+    if not scene.elsewhere(known):
+        return "no such limit before 17"
+    return idle("SET transaction_timeout = '50ms'")(scene)
 
 
 def cut(when: When) -> Provocation:
@@ -203,6 +211,104 @@ def cut_at_commit(when: When) -> Provocation:
         return "accepted"
 
     return provoke
+
+
+def cut_idle(scene: Scene) -> str:
+    """The line ends (FIN) between two statements."""
+    proxy = scene.behind_a_proxy()
+    scene.prepare(CHANGE)
+    proxy.drop()
+    scene.run("SELECT 1")
+    return "accepted"
+
+
+def reset_idle(scene: Scene) -> str:
+    """The line is reset (RST) between two statements."""
+    proxy = scene.behind_a_proxy()
+    scene.prepare(CHANGE)
+    proxy.reset()
+    scene.run("SELECT 1")
+    return "accepted"
+
+
+def reset_at_work(scene: Scene) -> str:
+    proxy = scene.behind_a_proxy()
+    scene.prepare(CHANGE)
+    proxy.requests.reset_at(b"SELECT 4711")
+    scene.run("SELECT 4711")
+    return "accepted"
+
+
+def cut_in_a_result(scene: Scene) -> str:
+    proxy = scene.behind_a_proxy()
+    scene.prepare(CHANGE)
+    proxy.answers.cut_before(b"the needle")
+    scene.run("SELECT code, 'the needle' AS word FROM {t}")
+    return "accepted"
+
+
+def swallowed(scene: Scene) -> str:
+    """The line stands and carries nothing; a time limit ends the wait."""
+    proxy = scene.behind_a_proxy()
+    scene.prepare(CHANGE)
+    proxy.black_hole()
+    scene.run("SELECT 1", timeout=LIMIT)
+    return "accepted"
+
+
+def limited(scene: Scene) -> str:
+    """A time limit of plainsql's, and a server that keeps it."""
+    scene.prepare("SELECT 1")
+    scene.run(LONG, timeout=LIMIT)
+    return "accepted"
+
+
+def ends_itself(sql: str) -> Provocation:
+    def provoke(scene: Scene) -> str:
+        scene.prepare(CHANGE)
+        scene.run(sql.replace("{session}", str(scene.session)))
+        return "accepted"
+
+    return provoke
+
+
+def skewed(scene: Scene) -> str:
+    """Two transactions read what the other one writes: only the second COMMIT can tell."""
+    scene.connection.execution_options(isolation_level="SERIALIZABLE")
+    scene.prepare("SELECT sum(n) FROM {t}", "UPDATE {t} SET n = 1 WHERE id = 1")
+    scene.elsewhere(
+        "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        "SELECT sum(n) FROM {t}",
+        "UPDATE {t} SET n = 1 WHERE id = 2",
+        "COMMIT",
+    )
+    scene.commit()
+    return "accepted"
+
+
+def read_at_commit(scene: Scene) -> str:
+    """SQLite's COMMIT waits for those who read."""
+    scene.elsewhere("BEGIN", "SELECT n FROM {t}")
+    scene.prepare("PRAGMA busy_timeout = 50", CHANGE)
+    scene.commit()
+    return "accepted"
+
+
+def too_large(scene: Scene) -> str:
+    """More than the server takes in one statement; known, so it is not sent."""
+    packet = scene.raw.plainsql_packet
+    scene.run("SELECT length(:v)", {"v": "x" * packet})
+    return "accepted"
+
+
+def too_large_for_sqlite(scene: Scene) -> str:
+    scene.stack.callback(
+        scene.raw.setlimit,
+        sqlite3.SQLITE_LIMIT_LENGTH,
+        scene.raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000),
+    )
+    scene.run("SELECT length(:v)", {"v": "x" * 2000})
+    return "accepted"
 
 
 def closed(scene: Scene) -> str:
@@ -244,8 +350,37 @@ def connect(**parts: Any) -> Provocation:
     return provoke
 
 
-def refused(scene: Scene) -> str:
+def port_refused(scene: Scene) -> str:
     return connect(port=free_port())(scene)
+
+
+def hanging_up(scene: Scene) -> str:
+    """Somebody accepts the connection and closes it: a proxy before nobody."""
+    proxy = scene.stack.enter_context(FaultProxy("127.0.0.1", free_port()))
+    return connect(port=proxy.port)(scene)
+
+
+def reset_at_login(scene: Scene) -> str:
+    """The line is reset while the two introduce each other."""
+    url = scene.url.update_query_dict(scene.means.plain)
+    proxy = scene.stack.enter_context(FaultProxy.to(url))
+    proxy.requests.reset_at((url.username or "").encode())
+    scene.engine_at(proxy.url).connect()
+    return "accepted"
+
+
+def unreachable(scene: Scene) -> str:
+    """Nobody answers the first packet: the queue of those who wait to be accepted is full."""
+    listener = scene.stack.enter_context(socket.socket())
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    for _ in range(3):
+        waiting = scene.stack.enter_context(socket.socket())
+        waiting.setblocking(False)
+        waiting.connect_ex(listener.getsockname())
+    url = scene.url.set(port=listener.getsockname()[1])
+    scene.engine_at(url, connect_timeout=0.5).connect()
+    return "accepted"
 
 
 def silent(scene: Scene) -> str:
@@ -255,15 +390,39 @@ def silent(scene: Scene) -> str:
     return "accepted"
 
 
+#: An account that may connect once; one that may not; one whose password is too old.
+ONCE = {"postgresql": "LOGIN CONNECTION LIMIT 1", "mysql": "WITH MAX_USER_CONNECTIONS 1"}
+LOCKED = {"postgresql": "NOLOGIN", "mysql": "ACCOUNT LOCK"}
+EXPIRED = {"postgresql": "LOGIN VALID UNTIL '2001-01-01'", "mysql": "PASSWORD EXPIRE"}
+FREE = {"postgresql": "LOGIN", "mysql": ""}
+
+
 def crowded(scene: Scene) -> str:
-    engine = scene.engine_at(scene.account())
+    engine = scene.engine_at(scene.account(ONCE[scene.means.protocol]))
     scene.stack.enter_context(engine.connect())
     engine.connect()
     return "accepted"
 
 
+def barred(but: dict[str, str]) -> Provocation:
+    """The account is not one that may log in."""
+
+    def provoke(scene: Scene) -> str:
+        scene.engine_at(scene.account(but[scene.means.protocol])).connect()
+        return "accepted"
+
+    return provoke
+
+
+def foreign_database(scene: Scene) -> str:
+    """A database is there, but not for this account."""
+    url = scene.account(FREE[scene.means.protocol])
+    scene.engine_at(url.set(database="mysql")).connect()
+    return "accepted"
+
+
 def unprivileged(scene: Scene) -> str:
-    scene.use(scene.engine_at(scene.account()))
+    scene.use(scene.engine_at(scene.account(ONCE[scene.means.protocol])))
     scene.run("DELETE FROM {t}")
     return "accepted"
 
@@ -297,13 +456,6 @@ def damaged(scene: Scene) -> str:
 
 def write_protected(scene: Scene) -> str:
     scene.use(scene.engine_at(scene.url.update_query_dict({"mode": "ro"})))
-    scene.run(CHANGE)
-    return "accepted"
-
-
-def read_only_by_default(scene: Scene) -> str:
-    scene.prepare("SET default_transaction_read_only = on")
-    scene.connection.commit()
     scene.run(CHANGE)
     return "accepted"
 

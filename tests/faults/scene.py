@@ -6,21 +6,25 @@ What differs between the servers is data here: how a session is named, watched, 
 from __future__ import annotations
 
 import secrets
+import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from plainsql import create_engine
+from plainsql import create_engine, make_url
 from plainsql.errors import Error
+from plainsql.testing.proxy import FaultProxy
 from tests.faults.cutter import Cutter
+from tests.servers import driver_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from plainsql import URL, Connection, Engine
     from tests.servers import RawConnection
+    from tests.throwaway import Throwaway
 
 #: Seconds within which everything here must have happened.
 DEADLINE = 20.0
@@ -50,7 +54,7 @@ class Means(NamedTuple):
     waiting: str  # how many wait for a lock in a session
     cancel: str
     kill: str
-    account: tuple[str, ...]  # may read one column of one table, in one connection
+    account: tuple[str, ...]  # may read one column of one table
     no_account: tuple[str, ...]
 
 
@@ -63,7 +67,7 @@ POSTGRESQL = Means(
     "SELECT pg_cancel_backend({session})",
     "SELECT pg_terminate_backend({session})",
     (
-        "CREATE ROLE {user} LOGIN PASSWORD '{password}' CONNECTION LIMIT 1",
+        "CREATE ROLE {user} PASSWORD '{password}' {but}",
         "GRANT SELECT (id) ON {t} TO {user}",
     ),
     ("DROP OWNED BY {user}", "DROP ROLE {user}"),
@@ -78,7 +82,7 @@ MYSQL = Means(
     "KILL QUERY {session}",
     "KILL {session}",
     (
-        "CREATE USER {user} IDENTIFIED BY '{password}' WITH MAX_USER_CONNECTIONS 1",
+        "CREATE USER {user} IDENTIFIED BY '{password}' {but}",
         "GRANT SELECT (id) ON {t} TO {user}",
     ),
     ("DROP USER {user}",),
@@ -87,8 +91,8 @@ MYSQL = Means(
 IMPATIENT = {
     "sqlite": "PRAGMA busy_timeout = 10000",
     "postgresql": "SET lock_timeout = '10s'",
-    "mysql": "SET SESSION innodb_lock_wait_timeout = 10",
-    "mariadb": "SET SESSION innodb_lock_wait_timeout = 10",
+    "mysql": "SET SESSION innodb_lock_wait_timeout = 10, lock_wait_timeout = 10",
+    "mariadb": "SET SESSION innodb_lock_wait_timeout = 10, lock_wait_timeout = 10",
 }
 MEANS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}
 
@@ -107,14 +111,20 @@ class Scene:
     statement: str | None = None
 
     def __init__(
-        self, engine: Engine, table: str, raw_connect: Callable[[], RawConnection]
+        self,
+        engine: Engine,
+        table: str,
+        raw_connect: Callable[[], RawConnection],
+        server: Throwaway | None = None,
     ) -> None:
         self.url = engine.url
         self.kind = engine.name
+        self.server = server
         self.table = table
         self.stack = ExitStack()
         self._raw_connect = raw_connect
         self._other: RawConnection | None = None
+        self._mends: list[Callable[[], object]] = []
         with engine.begin() as connection:
             connection.execute(self.fill(SCHEMA))
             connection.execute(self.fill("INSERT INTO {t} (id, code) VALUES (:id, :code)"), ROWS)
@@ -142,10 +152,10 @@ class Scene:
         for sql in statements:
             self.connection.execute(self.fill(sql))
 
-    def run(self, sql: str, params: Any = None) -> None:
+    def run(self, sql: str, params: Any = None, *, timeout: float | None = None) -> None:
         """Run the statement that is to fail."""
         self.statement = self.fill(sql)
-        self.connection.execute(self.statement, params)
+        self.connection.execute(self.statement, params, timeout=timeout)
 
     def commit(self) -> None:
         """Commit, where that is to fail."""
@@ -175,10 +185,11 @@ class Scene:
         cursor.close()
         return row[0] if row else None
 
-    def another(self) -> Scene:
+    def another(self, connect: Callable[[], RawConnection] | None = None) -> Scene:
         """The same scene with another session elsewhere, for those who watch the first one."""
         twin = copy(self)
         twin._other = None
+        twin._raw_connect = connect or self._raw_connect
         return twin
 
     @contextmanager
@@ -233,6 +244,14 @@ class Scene:
 
     # -- other ways ----------------------------------------------------------------------------
 
+    def behind_a_proxy(self, **options: Any) -> FaultProxy:
+        """Go through a proxy that breaks the line on order."""
+        url = self.url.update_query_dict(self.means.plain)
+        proxy = self.stack.enter_context(FaultProxy.to(url))
+        self._mends.append(proxy.heal)
+        self.use(self.engine_at(proxy.url, **options))
+        return proxy
+
     def behind_a_cutter(self, **options: Any) -> Cutter:
         """Go through a proxy that cuts at a statement."""
         url, means = self.url, self.means
@@ -242,17 +261,72 @@ class Scene:
         self.use(self.engine_at(there, **options))
         return cutter
 
-    def account(self) -> URL:
+    def account(self, but: str, *grants: str) -> URL:
         """A URL of an account that may hardly do anything; it is dropped in the end."""
         user, password = f"u{secrets.token_hex(4)}", secrets.token_hex(8)
-        named = [sql.replace("{user}", user) for sql in self.means.account]
+        texts = [*self.means.account, *grants]
+        named = [sql.replace("{user}", user).replace("{but}", but) for sql in texts]
         self.elsewhere(*[sql.replace("{password}", password) for sql in named])
         drops = [sql.replace("{user}", user) for sql in self.means.no_account]
-        self.stack.callback(self.elsewhere, *drops)
+        if self.server is None:
+            self.stack.callback(self.elsewhere, *drops)
         return self.url.set(username=user, password=password)
+
+    # -- on a server of the scene's own --------------------------------------------------------
+
+    @property
+    def own(self) -> Throwaway:
+        """The server, where it is one that may be broken."""
+        assert self.server is not None, "this fault takes a server of its own"
+        return self.server
+
+    def by_way_of(self, url: str) -> None:
+        """Go on at another place of the same database."""
+        self.url = make_url(url)
+        self.use(self.engine_at(self.url))
+
+    def follow(self, url: str) -> None:
+        """Go on on a standby, once it has come so far."""
+        self.by_way_of(url)
+        deadline = time.monotonic() + DEADLINE
+        count = self.fill("SELECT count(*) FROM pg_class WHERE relname = '{t}'")
+        while not self.connection.scalar(count):
+            self.connection.rollback()
+            assert time.monotonic() < deadline, "the standby never followed"
+            time.sleep(0.02)
+        self.connection.rollback()
+
+    def mended_by(self, act: Callable[[], object]) -> None:
+        """Let this be done before the connection is looked at, the last one first."""
+        self._mends.append(act)
+
+    def mend(self) -> None:
+        """Make the database usable again."""
+        while self._mends:
+            self._mends.pop()()
+
+    def until_refused(self) -> None:
+        """Wait until the server lets nobody in."""
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            try:
+                self._raw_connect().close()
+            except driver_errors(self.kind):
+                return
+            assert time.monotonic() < deadline, "the server never refused a connection"
+            time.sleep(0.01)
+
+    def restart(self, between: Callable[[], object]) -> None:
+        """Do something while the server does not run; go on with new connections."""
+        self.own.end(signal.SIGINT)
+        between()
+        self.own.start()
+        self._other = None
+        self.use(self.engine)
 
     def close(self) -> None:
         """Let go of everything, the other session's locks first."""
-        if self._other is not None:
+        self.mend()
+        if self._other is not None and self.server is None:
             self._other.rollback()
         self.stack.close()

@@ -13,6 +13,7 @@ from plainsql.errors import (
     DBAPIError,
     Disconnected,
     IntegrityError,
+    LockTimeout,
     TransactionAborted,
     TransactionStateError,
     UniqueViolation,
@@ -82,6 +83,17 @@ def test_a_block_whose_error_was_swallowed_does_not_end_as_if_nothing_was(scene:
         with pytest.raises(UniqueViolation):
             connection.execute(scene.fill(AGAIN))
     assert not is_stored(scene)
+
+
+@pytest.mark.only_on("mysql", "mariadb", reason="elsewhere nothing or all of it is left")
+def test_a_lock_timeout_undoes_its_statement_and_no_more(scene: Scene) -> None:
+    scene.prepare(NEW)
+    with pytest.raises(LockTimeout) as caught:
+        EVENTS["a lock that does not come free in time"].ways[scene.kind](scene)
+    assert (caught.value.code, caught.value.outcome) == ("1205", "not_applied")
+    assert is_there(scene)
+    scene.connection.commit()
+    assert is_stored(scene)
 
 
 # -- doomed -------------------------------------------------------------------------------------
@@ -306,7 +318,7 @@ def test_a_commit_whose_line_is_cut_may_be_stored_or_not(
 def test_a_commit_that_a_constraint_refuses_can_be_rolled_back(scene: Scene) -> None:
     scene.prepare(NEW)
     with pytest.raises(IntegrityError) as caught:
-        EVENTS["a constraint that the commit looks at"][scene.kind](scene)
+        EVENTS["a constraint that the commit looks at"].ways[scene.kind](scene)
     assert caught.value.outcome == "not_applied"
     scene.connection.rollback()
     assert not is_stored(scene)

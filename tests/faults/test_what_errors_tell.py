@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from plainsql.errors import DBAPIError
 from tests.faults.events import EVENTS
-from tests.faults.test_error_table import PAGE
 from tests.servers import KINDS
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "errors.md"
 
 #: Event → what each attribute says where it says something; of `position`, the word there.
 TOLD = {
@@ -42,7 +44,7 @@ def lines() -> dict[str, dict[str, list[str]]]:
 @pytest.mark.parametrize("event", TOLD)
 def test_an_error_tells_what_the_page_says(scene: Scene, event: str) -> None:
     with pytest.raises(DBAPIError) as caught:
-        EVENTS[event][scene.kind](scene)
+        EVENTS[event].ways[scene.kind](scene)
     error, sql = caught.value, scene.statement or ""
     constraint, table, column, word = map(scene.fill, TOLD[event])
     right = {

@@ -37,6 +37,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
     """A connection; rolled back and closed at the end."""
     with engine.connect() as connection:
         yield connection
+        connection.rollback()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def test_a_script_of_postgresql(engine: Engine) -> None:
         assert connection.execute_script(script) == 6
         assert connection.scalars("SELECT x FROM pg_temp.t ORDER BY x").all() == [7, 9]
         assert connection.scalar("SELECT x FROM pg_temp.log") == 9
+        connection.rollback()
 
 
 @pytest.mark.only_on("mysql", "mariadb", reason="compound statements, DELIMITER")

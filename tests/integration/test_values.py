@@ -321,6 +321,83 @@ def is_same(back: Any, value: Any) -> bool:
     return bool(back == value)
 
 
+class Price(Decimal, enum.Enum):
+    LOW = "1.50"
+
+
+class Nested(enum.Enum):
+    WORD = Word.RED
+    PRICE = Decimal("1.50")
+    TEXT = LoudText("quiet")
+    PAIR = (1, 2)
+    HUGE = 2**70
+
+
+class LoudDecimal(Decimal):
+    def __str__(self) -> str:
+        return "99"
+
+
+NOON = MOMENTS(2024, 1, 1, 12)
+
+#: Values that a driver or a database could change in silence: as what they may come back.
+ODD: dict[str, tuple[Any, Any]] = {
+    "a member that is a decimal": (Price.LOW, Decimal("1.50")),
+    "a member of a member": (Nested.WORD, "red"),
+    "a decimal of a member": (Nested.PRICE, Decimal("1.50")),
+    "an odd text of a member": (Nested.TEXT, "quiet"),
+    "a tuple of a member": (Nested.PAIR, REFUSED),
+    "a huge number of a member": (Nested.HUGE, REFUSED),
+    "a huge odd number": (LoudNumber(2**70), REFUSED),
+    "an odd decimal": (LoudDecimal("1.50"), Decimal("1.50")),
+    "a time in a zone whose offset depends on the day": (
+        time(1, 2, tzinfo=ZoneInfo("Europe/Berlin")),
+        REFUSED,
+    ),
+    "a list of members": ([Price.LOW, Nested.PRICE], [Decimal("1.50")] * 2),
+    "a list of members of members": ([Nested.WORD, "b"], ["red", "b"]),
+    "a list of tuples": ([(1, 2)], REFUSED),
+    "a list with a huge number": ([1, 2**70], REFUSED),
+    "a list of naive and aware datetimes": ([NOON, NOON.replace(tzinfo=UTC)], REFUSED),
+    "a list of aware and naive times": ([time(1, tzinfo=UTC), time(1)], REFUSED),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_value_comes_back_as_its_base_or_is_refused(
+    engine: Engine, database_kind: str, odd: str
+) -> None:
+    value, wanted = ODD[odd]
+    if isinstance(value, list) and database_kind != "postgresql":
+        wanted = REFUSED
+    statement = text("SELECT :v AS v")
+    if isinstance(wanted, Decimal):
+        statement = statement.columns(v=Decimal)
+    with engine.connect() as connection:
+        if wanted is not REFUSED:
+            back = connection.scalar(statement, {"v": value})
+            assert is_same(back, wanted)
+            return
+        with pytest.raises((ParameterError, DataError)) as caught:
+            connection.scalar(statement, {"v": value})
+        assert getattr(caught.value, "code", None) is None  # no server's, so nothing was sent
+
+
+@pytest.mark.parametrize("members", [[NOON, NOON.replace(tzinfo=UTC)], [None, NOON, NOON]])
+def test_a_list_to_look_among_has_one_kind_of_times(
+    engine: Engine, database_kind: str, members: list[Any]
+) -> None:
+    """PostgreSQL's array would be of the first one's."""
+    mixed = len({m.tzinfo for m in members if m}) > 1
+    with engine.connect() as connection:
+        ask = text("SELECT 1 WHERE :v IN :vs")
+        if mixed and database_kind != "sqlite":
+            with pytest.raises(ParameterError, match=r"time zone|all aware or all naive"):
+                connection.execute(ask, {"v": NOON, "vs": members})
+        else:
+            assert connection.scalar(ask, {"v": NOON, "vs": members}) == 1
+
+
 # -- the page ------------------------------------------------------------------------------------
 
 
@@ -340,3 +417,8 @@ def compare_with_page(row: str, database: str, cell: str) -> None:
     assert (cells[1], cells[at]) == (ROWS[row].what, cell), (
         f"{PAGE.name} is stale: PLAINSQL_WRITE_TYPES=1 pytest tests/integration/test_values.py"
     )
+
+
+def test_the_page_has_a_line_for_each_row_and_no_other() -> None:
+    lines = re.findall(r"^\| (V-\S+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert lines == list(ROWS)

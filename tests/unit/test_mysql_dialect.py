@@ -630,7 +630,7 @@ def test_values_go_as_pymysql_takes_them(value: Any, sent: Any) -> None:
         (Decimal("1E+65"), "at most 65 digits, 30 of them"),
         (timedelta(hours=839), "at most 34 days"),
         (UUID(int=1), r"give back as it came: say bindparam\('x', type_=UUID\)"),
-        (Colour.ODD, "can not take a value of type tuple"),
+        (Colour.ODD, "is of type tuple, which mysql"),
         ([1], r"is of type list, which mysql \(pymysql\) can not take"),
         ({"a": 1}, "is of type dict"),
         ({1}, "is of type set"),

@@ -460,7 +460,7 @@ def test_values_go_as_sqlite_keeps_them(value: Any, sent: Any) -> None:
     ("value", "hint"),
     [
         (float("nan"), "SQLite would store NULL for nan"),
-        (Colour.ODD, "SQLite can not take a value of type tuple"),
+        (Colour.ODD, "is of type tuple, which sqlite"),
         ([1], r"is of type list, which sqlite \(sqlite3\) can not take"),
         ({"a": 1}, "is of type dict"),
     ],

@@ -600,3 +600,11 @@ def test_a_dialect_that_commits_by_itself_looks_at_all_but_plain_statements() ->
     assert compiled("CREATE TABLE t (a int)", dialect=dialect).special
     assert not compiled("INSERT INTO t VALUES (1)", dialect=dialect).special
     assert not compiled("CREATE TABLE t (a int)").special
+
+
+@pytest.mark.parametrize("wrong", [[int], {"a": int}, {int}])
+def test_a_column_is_read_as_a_type(wrong: Any) -> None:
+    with pytest.raises(
+        errors.ArgumentError, match=r"\.columns\(v=…\) takes a type, such as list, not "
+    ):
+        text("SELECT 1 AS v").columns(v=wrong)

@@ -154,7 +154,7 @@ class AsyncConnection(AsyncTransacting):
         else:
             known, cls, decode, view = compiled.shape
             if columns != known:
-                cls, decode, view = link.learn_shape(compiled, columns)
+                cls, decode, view = link.learn_shape(compiled, columns, link.own_cursor)
             if decode is not None:
                 rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
             result = Result(cls, rows, cursor.rowcount, None, view)
@@ -387,7 +387,7 @@ class AsyncConnection(AsyncTransacting):
         columns = None if rows is None or link is None else link.columns(link.own_cursor)
         if link is None or rows is None or columns is None:
             return Result(None, None, rowcount)
-        cls, decode, view = link.learn_shape(compiled, columns)
+        cls, decode, view = link.learn_shape(compiled, columns, link.own_cursor)
         return Result(cls, rows if decode is None else decode(rows), rowcount, None, view)
 
     def _bind_many(self, compiled: Compiled, chunk: Sequence[Any], first: int) -> list[Any]:

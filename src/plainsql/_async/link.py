@@ -82,16 +82,16 @@ class AsyncLink:
         self.take_rules()
 
     def learn_shape(
-        self, compiled: Examined, columns: Any
+        self, compiled: Examined, columns: Any, cursor: Any
     ) -> tuple[type[Row], Decoding | None, View]:
         """Keep with the statement, and return, its rows' class, what reads and what shows them."""
         dialect = self.dialect
         names = dialect.column_names(columns)
         cls = row_class(names)
         codecs, codes, mapper = dialect.codecs, None, compiled.mapper
-        if codecs.by_column or compiled.columns:
+        if codecs.by_column or compiled.columns or mapper is not None:
             typed = dialect.typed_columns
-            codes = dialect.column_codes(columns if typed is None else typed(self.own_cursor))
+            codes = dialect.column_codes(columns if typed is None else typed(cursor))
         fields = () if mapper is None else mapper.readings(names, codecs)
         view = PLAIN if mapper is None else View(unit=mapper.unit(names), into=mapper.into)
         decode = codecs.decoding(names, codes, compiled.columns, fields)

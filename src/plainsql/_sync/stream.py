@@ -235,10 +235,11 @@ class Stream(Fetch[T]):
             self.close()
             raise ArgumentError("stream() takes a query; this statement returns no rows")
         try:
-            self._row_class, self._decode, self._view = link.learn_shape(self._compiled, columns)
+            shape = link.learn_shape(self._compiled, columns, self._own_cursor)
         except MappingError:
             self.close()
             raise
+        self._row_class, self._decode, self._view = shape
         self._make = self._view.unit or self._row_class  # type: ignore[assignment] # T is Row
 
     def _columns(self) -> type[Row]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from plainsql._sync.engine import Engine
     from plainsql._sync.link import Link
     from plainsql._sync.stream import Stream
+    from plainsql.dialect import Dialect
     from plainsql.ledger import Slot
     from plainsql.statement import Examined
 
@@ -105,7 +106,7 @@ class Transacting:
             )
         link = self._link
         if link is not None and link.server_limit != self._server_limit:
-            self._limit_server(link)
+            self._limit_server(link, compiled)
         if self._autocommit:
             self._ready = not self._strict
             return
@@ -222,6 +223,8 @@ class Transacting:
             return error
         lost = dialect.is_lost(exc, link.own)
         error = dialect.translate(exc, lost=lost)
+        if lost and sent:
+            error = _too_large(dialect, error, *sent)
         if link.watch.is_armed:
             error = self._limit_elapsed(link, error)
             self._settle(link)
@@ -239,9 +242,10 @@ class Transacting:
 
     def _lost(self, error: errors.DBAPIError, reason: str) -> None:
         """Give up a connection that is lost; other ones may be, too."""
-        error.outcome = "unknown" if self._autocommit else "not_applied"
-        limit_elapsed = isinstance(error, errors.StatementTimeout)
-        error.retryable = not self._autocommit and not limit_elapsed
+        refused = isinstance(error, errors.DataError)
+        error.outcome = "unknown" if self._autocommit and not refused else "not_applied"
+        again = isinstance(error, errors.StatementTimeout) or refused  # it would be lost again
+        error.retryable = not self._autocommit and not again
         self._lose(reason)
         self._engine._pool.suspect()
 
@@ -660,13 +664,13 @@ class Transacting:
         elapsed.code = error.code
         return elapsed
 
-    def _limit_server(self, link: Link) -> None:
+    def _limit_server(self, link: Link, before: Examined) -> None:
         """Let the server keep the limit, too, where it can."""
         sql = link.dialect.timeout_sql(self._server_limit)
         link.server_limit = self._server_limit
         link.unsettled = link.unsettled or self._nesting.open
         if sql is not None:
-            self._send(sql)
+            self._send(sql, before=before)
 
     def _enter_block(self, scope: Transaction) -> None:
         self._blocks.append(scope)
@@ -694,6 +698,18 @@ def _raise(error: BaseException, exc: BaseException) -> None:
             raise error from exc
     finally:
         del error  # or its traceback would hold it, with all the frames, in a cycle
+
+
+def _too_large(
+    dialect: Dialect, error: errors.DBAPIError, values: Any, sql: str, cursor: Any
+) -> errors.DBAPIError:
+    """Return what an error is where the server hung up on a statement that it would not take."""
+    why = dialect.too_large(cursor, sql, values)
+    if why is None:
+        return error
+    refused = errors.DataError(f"{why}: {error}")
+    refused.code = error.code
+    return refused
 
 
 def _told(statement: str, position: int | None) -> str:

@@ -104,6 +104,40 @@ async def _one(connection: AsyncConnection, into: type[Any], **changed: Any) -> 
     return (await connection.execute(PARCEL_SQL, {**PARCEL, **changed}, into=into)).one()
 
 
+@dataclass
+class Note:
+    """What a document is, it says itself."""
+
+    doc: Annotated[Any, Json]
+
+
+class Notes(TypedDict):
+    """A list, or it does not fit."""
+
+    doc: list[Any]
+
+
+NOTE = text("SELECT :doc AS doc", doc=Json)
+
+
+@pytest.mark.parametrize("doc", ["5", "text", "[1]", 5, [1], {"a": "{}"}, True])
+async def test_json_is_read_once(engine_async: AsyncEngine, doc: Any) -> None:
+    async with engine_async.connect() as connection:
+        async with await connection.stream(NOTE, {"doc": doc}, into=Note) as stream:
+            assert await stream.one() == Note(doc)
+        note = (await connection.execute(NOTE, {"doc": doc}, into=Note)).one()
+        assert (note, type(note.doc)) == (Note(doc), type(doc))
+
+
+async def test_a_text_in_json_is_no_list(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.MappingError, match=r"'doc' can not be read as list.*str"):
+            await connection.execute(NOTE, {"doc": "[1]"}, into=Notes)
+        with pytest.raises(errors.MappingError, match=r"'doc' can not be read as list.*str"):
+            await connection.execute(NOTE.columns(doc=list), {"doc": "[1]"})
+        assert (await connection.execute(NOTE, {"doc": [1]}, into=Notes)).one() == {"doc": [1]}
+
+
 @pytest.mark.parametrize(
     ("into", "expected"),
     [

@@ -32,6 +32,12 @@ class Colour(Enum):
     RED = "red"
 
 
+class Shade(str, Enum):  # noqa: UP042 - its `__str__` is the enumeration's
+    """A text and an enumeration at once."""
+
+    RED = "red"
+
+
 async def test_a_column_is_read_as_the_statement_says(engine_async: AsyncEngine) -> None:
     statement = text("SELECT :id AS id, :on AS day, :colour AS colour, NULL AS nought, 'x' AS x")
     statement = statement.columns(id=UUID, day=date, colour=Colour, nought=Decimal)
@@ -58,6 +64,26 @@ async def test_a_column_that_can_not_be_read_so_is_a_mapping_error(
         assert await connection.scalar("SELECT 1") == 1
 
 
+async def test_a_stream_is_the_first_to_read_its_columns(
+    engine_async: AsyncEngine,
+) -> None:
+    """Its own cursor tells the types, not that of the statement before."""
+    async with engine_async.connect() as connection:
+        statement = text("SELECT '7' AS a, 8 AS b, '9' AS c").columns(a=int, c=int)
+        async with await connection.stream(statement) as stream:
+            assert await stream.one() == (7, 8, 9)
+
+
+async def test_a_value_of_another_type_is_no_value_of_a_column(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.MappingError, match=r"'a' can not be read as UUID.*int"):
+            await connection.execute(text("SELECT 5 AS a").columns(a=UUID))
+        exact = text("SELECT 9007199254740992 AS a").columns(a=float)
+        assert await connection.scalar(exact) == 2.0**53
+        with pytest.raises(errors.MappingError, match="'a' can not be read as float"):
+            await connection.execute(text("SELECT 9007199254740993 AS a").columns(a=float))
+
+
 SOUGHT = "SELECT 1 WHERE :x IS NULL"
 
 
@@ -72,6 +98,26 @@ async def test_a_typed_parameter_may_be_null_and_nothing_else(
         assert await connection.scalar(statement, {"x": None}) == 1
         with pytest.raises(errors.ParameterError, match="'x' must be str, not int"):
             await connection.execute(statement, {"x": 1})
+
+
+async def test_a_typed_parameter_is_sent_as_its_plain_value(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        for type_ in (str, Shade):
+            assert await connection.scalar(text("SELECT :x", x=type_), {"x": Shade.RED}) == "red"
+
+
+async def test_a_typed_date_is_no_datetime(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        with pytest.raises(errors.ParameterError, match="'x' must be date, not datetime"):
+            await connection.execute(text(SOUGHT, x=date), {"x": datetime(2024, 1, 1, tzinfo=UTC)})
+
+
+async def test_a_list_of_a_type_may_hold_null(engine_async: AsyncEngine) -> None:
+    async with engine_async.connect() as connection:
+        for type_, value in ((int, 7), (str, "a")):
+            statement = text("SELECT 1 WHERE :x IN :xs", x=type_, xs=type_)
+            for values in ([value, None], [None, value]):
+                assert await connection.scalar(statement, {"x": value, "xs": values}) == 1
 
 
 async def test_a_dict_is_refused_and_json_is_named(engine_async: AsyncEngine) -> None:
@@ -91,6 +137,18 @@ async def test_json_goes_by_the_functions_of_the_engine(
         kind, read = await connection.scalar(write.columns(doc=Json), {"doc": 5})
     assert kind == "read"
     assert "".join((read if isinstance(read, str) else read.decode()).split()) == '{"wrapped":5}'
+
+
+async def test_json_functions_may_give_bytes_and_nothing_else(
+    make_engine_async: Callable[..., Any],
+) -> None:
+    statement = text("SELECT :doc AS doc", doc=Json).columns(doc=Json)
+    given: list[Any] = ['{"é": 1}'.encode(), None]
+    engine = make_engine_async(json_dumps=lambda _: given.pop(0))
+    async with engine.connect() as connection:
+        assert await connection.scalar(statement, {"doc": 5}) == {"é": 1}
+        with pytest.raises(errors.ParameterError, match=r"json_dumps must give str.*NoneType"):
+            await connection.execute(statement, {"doc": 5})
 
 
 async def test_zoned_times_are_aware_on_both_sides(engine_async: AsyncEngine) -> None:
@@ -128,6 +186,43 @@ async def test_a_registered_way_wins_over_the_dialects(engine_async: AsyncEngine
         engine_async.codecs.register(int, str)
         assert await connection.scalar("SELECT :x", {"x": 7}) == "7"
         assert await connection.scalar("SELECT 1 WHERE :x = :y", {"x": 7, "y": "7"}) == 1
+
+
+async def test_a_codec_may_give_another_value_of_its_type(engine_async: AsyncEngine) -> None:
+    engine_async.codecs.register(str, lambda value: f"<{value}>")
+    engine_async.codecs.register(int, lambda value: value + 1)
+    engine_async.codecs.register(Decimal, lambda value: value.quantize(Decimal("0.1")))
+    async with engine_async.connect() as connection:
+        statement = text("SELECT :x, :y, :z AS z").columns(z=Decimal)
+        row = (await connection.execute(statement, {"x": "a", "y": 1, "z": Decimal("1.25")})).one()
+        assert row == ("<a>", 2, Decimal("1.2"))
+
+
+async def test_a_registered_way_wins_over_the_type_of_a_parameter(
+    engine_async: AsyncEngine,
+) -> None:
+    engine_async.codecs.register(UUID, lambda value: value.int % 1000)
+    engine_async.codecs.register(Colour, str)
+    engine_async.codecs.register(str, lambda value: f"<{value}>")
+    statement = text("SELECT :id, :x, :y", id=UUID, x=Colour, y=str)
+    values = {"id": UUID(int=7), "x": Colour.RED, "y": "a"}
+    async with engine_async.connect() as connection:
+        row = (await connection.execute(statement, values)).one()
+        assert row == (7, "<Colour.RED>", "<a>")
+
+
+@pytest.mark.parametrize("wrong", [ValueError, KeyError, IndexError])
+async def test_a_codec_that_raises_is_no_missing_parameter(
+    engine_async: AsyncEngine, wrong: type[Exception]
+) -> None:
+    def refuse(_: Money) -> None:
+        raise wrong("odd")
+
+    engine_async.codecs.register(Money, refuse)
+    async with engine_async.connect() as connection:
+        for statement in ("SELECT :x", text("SELECT :x", x=Money)):
+            with pytest.raises(errors.ParameterError, match=r"parameter 'x': .*odd"):
+                await connection.execute(statement, {"x": Money(1)})
 
 
 async def test_a_codec_that_fails_names_the_parameter(engine_async: AsyncEngine) -> None:

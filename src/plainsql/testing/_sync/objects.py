@@ -105,6 +105,40 @@ def _one(connection: Connection, into: type[Any], **changed: Any) -> Any:
     return (connection.execute(PARCEL_SQL, {**PARCEL, **changed}, into=into)).one()
 
 
+@dataclass
+class Note:
+    """What a document is, it says itself."""
+
+    doc: Annotated[Any, Json]
+
+
+class Notes(TypedDict):
+    """A list, or it does not fit."""
+
+    doc: list[Any]
+
+
+NOTE = text("SELECT :doc AS doc", doc=Json)
+
+
+@pytest.mark.parametrize("doc", ["5", "text", "[1]", 5, [1], {"a": "{}"}, True])
+def test_json_is_read_once(engine: Engine, doc: Any) -> None:
+    with engine.connect() as connection:
+        with connection.stream(NOTE, {"doc": doc}, into=Note) as stream:
+            assert stream.one() == Note(doc)
+        note = (connection.execute(NOTE, {"doc": doc}, into=Note)).one()
+        assert (note, type(note.doc)) == (Note(doc), type(doc))
+
+
+def test_a_text_in_json_is_no_list(engine: Engine) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.MappingError, match=r"'doc' can not be read as list.*str"):
+            connection.execute(NOTE, {"doc": "[1]"}, into=Notes)
+        with pytest.raises(errors.MappingError, match=r"'doc' can not be read as list.*str"):
+            connection.execute(NOTE.columns(doc=list), {"doc": "[1]"})
+        assert (connection.execute(NOTE, {"doc": [1]}, into=Notes)).one() == {"doc": [1]}
+
+
 @pytest.mark.parametrize(
     ("into", "expected"),
     [

@@ -33,6 +33,12 @@ class Colour(Enum):
     RED = "red"
 
 
+class Shade(str, Enum):  # noqa: UP042 - its `__str__` is the enumeration's
+    """A text and an enumeration at once."""
+
+    RED = "red"
+
+
 def test_a_column_is_read_as_the_statement_says(engine: Engine) -> None:
     statement = text("SELECT :id AS id, :on AS day, :colour AS colour, NULL AS nought, 'x' AS x")
     statement = statement.columns(id=UUID, day=date, colour=Colour, nought=Decimal)
@@ -59,6 +65,26 @@ def test_a_column_that_can_not_be_read_so_is_a_mapping_error(
         assert connection.scalar("SELECT 1") == 1
 
 
+def test_a_stream_is_the_first_to_read_its_columns(
+    engine: Engine,
+) -> None:
+    """Its own cursor tells the types, not that of the statement before."""
+    with engine.connect() as connection:
+        statement = text("SELECT '7' AS a, 8 AS b, '9' AS c").columns(a=int, c=int)
+        with connection.stream(statement) as stream:
+            assert stream.one() == (7, 8, 9)
+
+
+def test_a_value_of_another_type_is_no_value_of_a_column(engine: Engine) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.MappingError, match=r"'a' can not be read as UUID.*int"):
+            connection.execute(text("SELECT 5 AS a").columns(a=UUID))
+        exact = text("SELECT 9007199254740992 AS a").columns(a=float)
+        assert connection.scalar(exact) == 2.0**53
+        with pytest.raises(errors.MappingError, match="'a' can not be read as float"):
+            connection.execute(text("SELECT 9007199254740993 AS a").columns(a=float))
+
+
 SOUGHT = "SELECT 1 WHERE :x IS NULL"
 
 
@@ -73,6 +99,26 @@ def test_a_typed_parameter_may_be_null_and_nothing_else(
         assert connection.scalar(statement, {"x": None}) == 1
         with pytest.raises(errors.ParameterError, match="'x' must be str, not int"):
             connection.execute(statement, {"x": 1})
+
+
+def test_a_typed_parameter_is_sent_as_its_plain_value(engine: Engine) -> None:
+    with engine.connect() as connection:
+        for type_ in (str, Shade):
+            assert connection.scalar(text("SELECT :x", x=type_), {"x": Shade.RED}) == "red"
+
+
+def test_a_typed_date_is_no_datetime(engine: Engine) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.ParameterError, match="'x' must be date, not datetime"):
+            connection.execute(text(SOUGHT, x=date), {"x": datetime(2024, 1, 1, tzinfo=UTC)})
+
+
+def test_a_list_of_a_type_may_hold_null(engine: Engine) -> None:
+    with engine.connect() as connection:
+        for type_, value in ((int, 7), (str, "a")):
+            statement = text("SELECT 1 WHERE :x IN :xs", x=type_, xs=type_)
+            for values in ([value, None], [None, value]):
+                assert connection.scalar(statement, {"x": value, "xs": values}) == 1
 
 
 def test_a_dict_is_refused_and_json_is_named(engine: Engine) -> None:
@@ -92,6 +138,18 @@ def test_json_goes_by_the_functions_of_the_engine(
         kind, read = connection.scalar(write.columns(doc=Json), {"doc": 5})
     assert kind == "read"
     assert "".join((read if isinstance(read, str) else read.decode()).split()) == '{"wrapped":5}'
+
+
+def test_json_functions_may_give_bytes_and_nothing_else(
+    make_engine: Callable[..., Any],
+) -> None:
+    statement = text("SELECT :doc AS doc", doc=Json).columns(doc=Json)
+    given: list[Any] = ['{"é": 1}'.encode(), None]
+    engine = make_engine(json_dumps=lambda _: given.pop(0))
+    with engine.connect() as connection:
+        assert connection.scalar(statement, {"doc": 5}) == {"é": 1}
+        with pytest.raises(errors.ParameterError, match=r"json_dumps must give str.*NoneType"):
+            connection.execute(statement, {"doc": 5})
 
 
 def test_zoned_times_are_aware_on_both_sides(engine: Engine) -> None:
@@ -129,6 +187,43 @@ def test_a_registered_way_wins_over_the_dialects(engine: Engine) -> None:
         engine.codecs.register(int, str)
         assert connection.scalar("SELECT :x", {"x": 7}) == "7"
         assert connection.scalar("SELECT 1 WHERE :x = :y", {"x": 7, "y": "7"}) == 1
+
+
+def test_a_codec_may_give_another_value_of_its_type(engine: Engine) -> None:
+    engine.codecs.register(str, lambda value: f"<{value}>")
+    engine.codecs.register(int, lambda value: value + 1)
+    engine.codecs.register(Decimal, lambda value: value.quantize(Decimal("0.1")))
+    with engine.connect() as connection:
+        statement = text("SELECT :x, :y, :z AS z").columns(z=Decimal)
+        row = (connection.execute(statement, {"x": "a", "y": 1, "z": Decimal("1.25")})).one()
+        assert row == ("<a>", 2, Decimal("1.2"))
+
+
+def test_a_registered_way_wins_over_the_type_of_a_parameter(
+    engine: Engine,
+) -> None:
+    engine.codecs.register(UUID, lambda value: value.int % 1000)
+    engine.codecs.register(Colour, str)
+    engine.codecs.register(str, lambda value: f"<{value}>")
+    statement = text("SELECT :id, :x, :y", id=UUID, x=Colour, y=str)
+    values = {"id": UUID(int=7), "x": Colour.RED, "y": "a"}
+    with engine.connect() as connection:
+        row = (connection.execute(statement, values)).one()
+        assert row == (7, "<Colour.RED>", "<a>")
+
+
+@pytest.mark.parametrize("wrong", [ValueError, KeyError, IndexError])
+def test_a_codec_that_raises_is_no_missing_parameter(
+    engine: Engine, wrong: type[Exception]
+) -> None:
+    def refuse(_: Money) -> None:
+        raise wrong("odd")
+
+    engine.codecs.register(Money, refuse)
+    with engine.connect() as connection:
+        for statement in ("SELECT :x", text("SELECT :x", x=Money)):
+            with pytest.raises(errors.ParameterError, match=r"parameter 'x': .*odd"):
+                connection.execute(statement, {"x": Money(1)})
 
 
 def test_a_codec_that_fails_names_the_parameter(engine: Engine) -> None:
