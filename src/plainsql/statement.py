@@ -144,6 +144,17 @@ class Untouched(Examined):
             for row in values if isinstance(values, list) else (values,):
                 dialect.require_fits(None, statement, row)
 
+    def take_over(self, part: Examined) -> None:
+        """Know of one of the statements in this text what the connection must know."""
+        if part.control and not self.control:
+            self.verb = part.verb
+        self.control = self.control or part.control
+        self.refusal = self.refusal or part.refusal
+        self.mode = self.mode or part.mode
+        self.writes = self.writes or part.writes
+        self.special = self.special or part.special
+        self.simple = not self.special
+
     def bind(self, params: Mapping[str, Any]) -> Any:
         """Return the parameters that came with the statement."""
         del params
