@@ -87,14 +87,11 @@ class Rendering:
 
         A negative one counts from the end, -1, of what is left without blanks and semicolons there.
         """
-        for key in [*self._made]:
-            shapes = dict(key)
-            if sql.endswith(made := self.sql(shapes)):
-                break
-        else:
+        if (found := self._made_for(sql)) is None:
             return None
+        shapes, before = found
         pieces = list(self.pieces(shapes, seen))
-        at -= len(sql) - len(made) if at >= 0 else 0  # what stands before it, as DECLARE does
+        at -= before if at >= 0 else 0
         if at < 0:
             at += 1 + len("".join([piece for _, piece, _ in pieces]).rstrip(ENDING))
         for start, piece, is_text in pieces:
@@ -102,6 +99,22 @@ class Rendering:
                 return None if at < 0 else start + at * is_text
             at -= len(piece)
         return len(self._scan.sql) if at == 0 else None
+
+    def author_place(self, words: str, sql: str, seen: list[str]) -> int | None:
+        """Return the place in the author's text of words that the server saw in one place only."""
+        if (found := self._made_for(sql)) is None:
+            return None
+        shapes, before = found
+        at = only_place(words, "".join([piece for _, piece, _ in self.pieces(shapes, seen)]))
+        return None if at is None else self.author_offset(before + at, sql, seen)
+
+    def _made_for(self, sql: str) -> tuple[dict[str, Shape], int] | None:
+        """Return the shapes in `sql`, and the length of what stands before it, as DECLARE does."""
+        for key in [*self._made]:
+            shapes = dict(key)
+            if sql.endswith(made := self.sql(shapes)):
+                return shapes, len(sql) - len(made)
+        return None
 
     def part(self, start: int, end: int) -> str:
         """Return a part of the text that holds no parameter, as it is sent."""

@@ -54,6 +54,8 @@ WRITING_VERBS = frozenset(
 WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\s+(?!OF\b)", re.IGNORECASE)
 #: What tells where the group of VALUES stands, and that an INSERT has none.
 GROUPING = re.compile(r"[()]|\bVALUES?\s*\(|\b(?:SELECT|SET|ON|WITH|TABLE)\b", re.IGNORECASE)
+#: More than one word, or a literal.
+PHRASE = re.compile(r"[\s'\"`]")
 #: Integers of 64 bits; the dialect says which of the others it takes.
 LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
 #: Most integers: two comparisons of one digit each.
@@ -275,8 +277,10 @@ class Compiled(Examined):
         """Return the offset in the author's text of a place that the server told."""
         if isinstance(place, int):
             return None if seen is None else self._rendering.author_offset(place, sql, seen)
-        skeleton = self._scan.skeleton()  # what stands in a literal is no word of the statement
-        return only_place(place, skeleton if "'" not in place else self.statement)
+        if not PHRASE.search(place):  # what stands in a literal is no word of the statement
+            return only_place(place, self._scan.skeleton())
+        at = only_place(place, self.statement)
+        return at if at is not None or not seen else self._rendering.author_place(place, sql, seen)
 
     def cast(self, number: int) -> tuple[str, int, str] | None:
         """Return name and place of the parameter of the value `number`, from 1, and its line with
