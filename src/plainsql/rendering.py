@@ -36,7 +36,17 @@ class Rendering:
     `lists` are the names of parameters that stand for lists, `arrays` those sent as one value.
     """
 
-    __slots__ = ("_arrays", "_dialect", "_edits", "_lists", "_made", "_scan", "doubles", "style")
+    __slots__ = (
+        "_arrays",
+        "_dialect",
+        "_edits",
+        "_lists",
+        "_made",
+        "_scan",
+        "doubles",
+        "member_joint",
+        "style",
+    )
 
     def __init__(
         self, scan: Scan, dialect: Dialect, lists: Collection[str], arrays: Collection[str]
@@ -49,6 +59,7 @@ class Rendering:
         self._made: dict[tuple[tuple[str, Shape], ...], str] = {}
         self.style = dialect.paramstyle
         self.doubles = bool(scan.parameters) and self.style in ("format", "pyformat")
+        self.member_joint = self._joint() if self.style in ("named", "pyformat") else ""
 
     def sql(self, shapes: Mapping[str, Shape]) -> str:
         """Return what is sent where the lists have these shapes; one that is not given is not
@@ -72,7 +83,7 @@ class Rendering:
         `seen` is what the server sees in place of the placeholders, one for each value.
         """
         doubles = self.doubles and seen is None
-        marks = _Marks(self.style) if seen is None else _Seen(seen)
+        marks = _Marks(self.style, self.member_joint) if seen is None else _Seen(seen)
         text, at = self._scan.sql, 0
         for start, end, put in self._edits_for(shapes):
             if start > at:
@@ -125,6 +136,15 @@ class Rendering:
         text = text[start:end]
         return text.replace("%", "%%") if self.doubles else text
 
+    def _joint(self) -> str:
+        """Return what stands between a list's name and a number, so that no other name is such."""
+        joint = "__"
+        while any(
+            p.name.startswith(name + joint) for p in self._scan.parameters for name in self._lists
+        ):
+            joint += "_"
+        return joint
+
     def _cut(self, arrays: Collection[str]) -> list[Edit]:
         edits: list[Edit] = [(at, at + 1, "") for at in self._scan.escapes]
         for p in self._scan.parameters:
@@ -176,8 +196,9 @@ class Rendering:
 class _Marks:
     """Writes placeholders in one paramstyle, and counts them."""
 
-    def __init__(self, style: str) -> None:
+    def __init__(self, style: str, joint: str = "") -> None:
         self._style = style
+        self._joint = joint
         self._numbers: dict[str, int] = {}
         self._next = 1
 
@@ -186,7 +207,7 @@ class _Marks:
 
     def several(self, name: str, count: int) -> list[str]:
         first = self._number(name, count)
-        return [self._mark(f"{name}__{n + 1}", first + n) for n in range(count)]
+        return [self._mark(f"{name}{self._joint}{n + 1}", first + n) for n in range(count)]
 
     def _number(self, name: str, count: int) -> int:
         """Return the number of the first; a name that comes again keeps its own."""

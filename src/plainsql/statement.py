@@ -491,9 +491,10 @@ class Compiled(Examined):
         }
         if self._named:
             values: dict[str, Any] = {}
+            joint = self._rendering.member_joint
             for name in self.names:
                 if name in flat:
-                    values.update((f"{name}__{n}", v) for n, v in enumerate(flat[name], 1))
+                    values.update((f"{name}{joint}{n}", v) for n, v in enumerate(flat[name], 1))
                 else:
                     values[name] = self._adapted_value(name, params[name])
             return values

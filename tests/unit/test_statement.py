@@ -350,6 +350,14 @@ def test_a_value_that_nobody_can_take_is_refused_by_name_and_type(way: str) -> N
 # -- lists -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("style", NAMED)
+def test_the_members_of_a_list_are_no_other_parameter(style: ParamStyle) -> None:
+    made = compiled("SELECT :b__1 WHERE x IN :b AND y IN :b__1__2", dialect=Plain(style))
+
+    _, values = made.expand({"b": [1, 2], "b__1": 7, "b__1__2": [8]})
+    assert sorted(values.values()) == [1, 2, 7, 8]
+
+
 @pytest.mark.parametrize(
     ("style", "sent"),
     [
