@@ -519,7 +519,8 @@ def _list(name: str, value: Any) -> Any:
     if not isinstance(value, LISTS):
         raise ParameterError(
             f"parameter {name!r} stands after IN and must be a list, tuple, set, frozenset "
-            f"or range, not {type(value).__name__}"
+            f"or range, not {type(value).__name__}; for one value, as in POSITION(… IN …), "
+            f"write IN (:{name})"
         )
     return value
 
