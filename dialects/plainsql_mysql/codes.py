@@ -121,4 +121,7 @@ DETAILS: dict[str, re.Pattern[str]] = {
 
 # What the server shows of the text where it could not read on.
 NEAR = re.compile(r" near '(.*)' at line \d+$", re.DOTALL)
-NEAR_LENGTH = 80
+#: Of no fewer bytes it may be cut: to 80, and to whole characters; MariaDB's dots are among them.
+NEAR_SIZE = 77
+#: The word in which it was cut.
+CUT_OFF = re.compile(r"[\w$]*(?:\.\.\.)?\Z")

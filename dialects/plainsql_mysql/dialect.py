@@ -319,8 +319,9 @@ class MySQLDialect(Dialect):
         near = codes.NEAR.search(str(exc.args[-1])) if self.error_code(exc) == "1064" else None
         if near is None:
             return None
-        # the rest of the text, of which the server shows 80 characters
-        return near[1] if len(near[1]) >= codes.NEAR_LENGTH else ~len(near[1])
+        if len(near[1].encode(errors="replace")) < codes.NEAR_SIZE:
+            return ~len(near[1])  # the rest of the text
+        return codes.CUT_OFF.sub("", near[1])
 
     def seen(self, cursor: Any, values: Any) -> list[str] | None:
         if isinstance(values, list):

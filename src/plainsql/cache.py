@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 CACHE_ENTRIES: Final = 512
 CACHE_CHARACTERS: Final = 8 << 20
 CACHED_TEXT: Final = 64 << 10
-#: The first keyword, behind blanks, comments and empty statements.  Groups are not possessive:
-#: up to Python 3.11.3 a branch that fails in one moves the place.
-FIRST_WORD = re.compile(
-    r"(?:[\s(;]|--[^\n]*+(?:\n|\Z)|/\*M?!\d*+|/\*(?!M?!)[^*]*+(?:\*(?!/)[^*]*+)*\*/)*([A-Za-z]+)"
-)
+#: One statement that begins with its keyword, most likely; anything else is read as a script.
+PLAIN_TEXT = re.compile(r"\s*+([A-Za-z]++)[^;]*+\Z")
 
 
 class StatementCache:
@@ -117,9 +114,15 @@ class StatementCache:
         return Untouched(part.text, part.verb, self._dialect, None)
 
     def untouched(self, sql: str, values: Any = None) -> Untouched:
-        """Examine a statement that goes to the driver as it is."""
-        match = FIRST_WORD.match(sql)
-        return Untouched(sql, match[1].upper() if match else "", self._dialect, values)
+        """Examine a text that goes to the driver as it is; it may hold several statements."""
+        match = PLAIN_TEXT.match(sql)
+        if match is not None:
+            return Untouched(sql, match[1].upper(), self._dialect, values)
+        parts, _ = self.parts(sql)
+        whole = Untouched(sql, parts[0].verb if parts else "", self._dialect, values)
+        for part in parts:
+            whole.take_over(self.part(part))
+        return whole
 
 
 def mapped_key(key: Any, into: Any, *, lax: bool) -> Any:

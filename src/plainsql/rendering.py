@@ -36,7 +36,17 @@ class Rendering:
     `lists` are the names of parameters that stand for lists, `arrays` those sent as one value.
     """
 
-    __slots__ = ("_arrays", "_dialect", "_edits", "_lists", "_made", "_scan", "doubles", "style")
+    __slots__ = (
+        "_arrays",
+        "_dialect",
+        "_edits",
+        "_lists",
+        "_made",
+        "_scan",
+        "doubles",
+        "member_joint",
+        "style",
+    )
 
     def __init__(
         self, scan: Scan, dialect: Dialect, lists: Collection[str], arrays: Collection[str]
@@ -49,6 +59,7 @@ class Rendering:
         self._made: dict[tuple[tuple[str, Shape], ...], str] = {}
         self.style = dialect.paramstyle
         self.doubles = bool(scan.parameters) and self.style in ("format", "pyformat")
+        self.member_joint = self._joint() if self.style in ("named", "pyformat") else ""
 
     def sql(self, shapes: Mapping[str, Shape]) -> str:
         """Return what is sent where the lists have these shapes; one that is not given is not
@@ -72,7 +83,7 @@ class Rendering:
         `seen` is what the server sees in place of the placeholders, one for each value.
         """
         doubles = self.doubles and seen is None
-        marks = _Marks(self.style) if seen is None else _Seen(seen)
+        marks = _Marks(self.style, self.member_joint) if seen is None else _Seen(seen)
         text, at = self._scan.sql, 0
         for start, end, put in self._edits_for(shapes):
             if start > at:
@@ -87,14 +98,11 @@ class Rendering:
 
         A negative one counts from the end, -1, of what is left without blanks and semicolons there.
         """
-        for key in [*self._made]:
-            shapes = dict(key)
-            if sql.endswith(made := self.sql(shapes)):
-                break
-        else:
+        if (found := self._made_for(sql)) is None:
             return None
+        shapes, before = found
         pieces = list(self.pieces(shapes, seen))
-        at -= len(sql) - len(made) if at >= 0 else 0  # what stands before it, as DECLARE does
+        at -= before if at >= 0 else 0
         if at < 0:
             at += 1 + len("".join([piece for _, piece, _ in pieces]).rstrip(ENDING))
         for start, piece, is_text in pieces:
@@ -102,6 +110,22 @@ class Rendering:
                 return None if at < 0 else start + at * is_text
             at -= len(piece)
         return len(self._scan.sql) if at == 0 else None
+
+    def author_place(self, words: str, sql: str, seen: list[str]) -> int | None:
+        """Return the place in the author's text of words that the server saw in one place only."""
+        if (found := self._made_for(sql)) is None:
+            return None
+        shapes, before = found
+        at = only_place(words, "".join([piece for _, piece, _ in self.pieces(shapes, seen)]))
+        return None if at is None else self.author_offset(before + at, sql, seen)
+
+    def _made_for(self, sql: str) -> tuple[dict[str, Shape], int] | None:
+        """Return the shapes in `sql`, and the length of what stands before it, as DECLARE does."""
+        for key in [*self._made]:
+            shapes = dict(key)
+            if sql.endswith(made := self.sql(shapes)):
+                return shapes, len(sql) - len(made)
+        return None
 
     def part(self, start: int, end: int) -> str:
         """Return a part of the text that holds no parameter, as it is sent."""
@@ -111,6 +135,15 @@ class Rendering:
                 text, end = text[:at] + text[at + 1 :], end - 1
         text = text[start:end]
         return text.replace("%", "%%") if self.doubles else text
+
+    def _joint(self) -> str:
+        """Return what stands between a list's name and a number, so that no other name is such."""
+        joint = "__"
+        while any(
+            p.name.startswith(name + joint) for p in self._scan.parameters for name in self._lists
+        ):
+            joint += "_"
+        return joint
 
     def _cut(self, arrays: Collection[str]) -> list[Edit]:
         edits: list[Edit] = [(at, at + 1, "") for at in self._scan.escapes]
@@ -163,8 +196,9 @@ class Rendering:
 class _Marks:
     """Writes placeholders in one paramstyle, and counts them."""
 
-    def __init__(self, style: str) -> None:
+    def __init__(self, style: str, joint: str = "") -> None:
         self._style = style
+        self._joint = joint
         self._numbers: dict[str, int] = {}
         self._next = 1
 
@@ -173,7 +207,7 @@ class _Marks:
 
     def several(self, name: str, count: int) -> list[str]:
         first = self._number(name, count)
-        return [self._mark(f"{name}__{n + 1}", first + n) for n in range(count)]
+        return [self._mark(f"{name}{self._joint}{n + 1}", first + n) for n in range(count)]
 
     def _number(self, name: str, count: int) -> int:
         """Return the number of the first; a name that comes again keeps its own."""

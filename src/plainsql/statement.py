@@ -54,6 +54,8 @@ WRITING_VERBS = frozenset(
 WRITING = re.compile(r"[()]\s*(?:INSERT|UPDATE|DELETE|MERGE|REPLACE)\s++(?!\()", re.IGNORECASE)
 #: What tells where the group of VALUES stands, and that an INSERT has none.
 GROUPING = re.compile(r"[()]|\bVALUES?\s*\(|\b(?:SELECT|SET|ON|WITH|TABLE)\b", re.IGNORECASE)
+#: More than one word, or a literal.
+PHRASE = re.compile(r"[\s'\"`]")
 #: Integers of 64 bits; the dialect says which of the others it takes.
 LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
 #: Most integers: two comparisons of one digit each.
@@ -143,6 +145,17 @@ class Untouched(Examined):
         if dialect.max_message:
             for row in values if isinstance(values, list) else (values,):
                 dialect.require_fits(None, statement, row)
+
+    def take_over(self, part: Examined) -> None:
+        """Know of one of the statements in this text what the connection must know."""
+        if part.control and not self.control:
+            self.verb = part.verb
+        self.control = self.control or part.control
+        self.refusal = self.refusal or part.refusal
+        self.mode = self.mode or part.mode
+        self.writes = self.writes or part.writes
+        self.special = self.special or part.special
+        self.simple = not self.special
 
     def bind(self, params: Mapping[str, Any]) -> Any:
         """Return the parameters that came with the statement."""
@@ -264,8 +277,10 @@ class Compiled(Examined):
         """Return the offset in the author's text of a place that the server told."""
         if isinstance(place, int):
             return None if seen is None else self._rendering.author_offset(place, sql, seen)
-        skeleton = self._scan.skeleton()  # what stands in a literal is no word of the statement
-        return only_place(place, skeleton if "'" not in place else self.statement)
+        if not PHRASE.search(place):  # what stands in a literal is no word of the statement
+            return only_place(place, self._scan.skeleton())
+        at = only_place(place, self.statement)
+        return at if at is not None or not seen else self._rendering.author_place(place, sql, seen)
 
     def cast(self, number: int) -> tuple[str, int, str] | None:
         """Return name and place of the parameter of the value `number`, from 1, and its line with
@@ -472,9 +487,10 @@ class Compiled(Examined):
         }
         if self._named:
             values: dict[str, Any] = {}
+            joint = self._rendering.member_joint
             for name in self.names:
                 if name in flat:
-                    values.update((f"{name}__{n}", v) for n, v in enumerate(flat[name], 1))
+                    values.update((f"{name}{joint}{n}", v) for n, v in enumerate(flat[name], 1))
                 else:
                     values[name] = self._codecs.checked(name, params[name])
             return values
@@ -499,7 +515,8 @@ def _list(name: str, value: Any) -> Any:
     if not isinstance(value, LISTS):
         raise ParameterError(
             f"parameter {name!r} stands after IN and must be a list, tuple, set, frozenset "
-            f"or range, not {type(value).__name__}"
+            f"or range, not {type(value).__name__}; for one value, as in POSITION(… IN …), "
+            f"write IN (:{name})"
         )
     return value
 

@@ -119,6 +119,7 @@ def _identifier(piece: Any, quote: Callable[[str], str]) -> str:
 def _name(expression: str, taken: dict[str, Any]) -> str:
     """Make a parameter's name of an expression: `user.id` is `user_id`."""
     name = re.sub(r"\W+", "_", expression)[:LONGEST_NAME].strip("_")
+    name = "".join([c if f"_{c}".isidentifier() else "_" for c in name])  # "²" is of \w, too
     name = name if name.isidentifier() else f"p_{name}".rstrip("_")
     number, free = 1, name
     while free in taken:

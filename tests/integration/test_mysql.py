@@ -19,6 +19,7 @@ from plainsql import (
     TransactionStateError,
     create_engine,
     text,
+    unsafe_text,
 )
 from tests.integration.unix_socket import unix_socket
 
@@ -370,3 +371,12 @@ def test_an_insert_of_many_is_one_statement_where_it_can_be(
 def inserts(connection: Connection) -> int:
     row = connection.execute("SHOW SESSION STATUS LIKE 'Com_insert'").one()
     return int(row[1])
+
+
+@pytest.mark.parametrize("rest", ["x" * 90, "ж" * 60, "a b " * 9 + "', :v, '" + "ж" * 60])
+def test_an_error_far_before_the_end_has_its_place(engine: Engine, rest: str) -> None:
+    """The server shows 80 bytes of the rest, as it saw it."""
+    sql = f"SELECT 1, '%', :v + FROM t WHERE a = '{rest}'"
+    with engine.connect() as connection, pytest.raises(SQLSyntaxError) as caught:
+        connection.execute(unsafe_text(sql), {"v": "it's"})
+    assert caught.value.position == sql.index("FROM")

@@ -350,6 +350,14 @@ def test_a_value_that_nobody_can_take_is_refused_by_name_and_type(way: str) -> N
 # -- lists -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("style", NAMED)
+def test_the_members_of_a_list_are_no_other_parameter(style: ParamStyle) -> None:
+    made = compiled("SELECT :b__1 WHERE x IN :b AND y IN :b__1__2", dialect=Plain(style))
+
+    _, values = made.expand({"b": [1, 2], "b__1": 7, "b__1__2": [8]})
+    assert sorted(values.values()) == [1, 2, 7, 8]
+
+
 @pytest.mark.parametrize(
     ("style", "sent"),
     [
@@ -412,6 +420,13 @@ def test_lists_are_of_these_types(value: Any) -> None:
     assert compiled("SELECT 1 WHERE x IN :b").expand({"b": value})[1] == (1, 2)
 
 
+def test_what_takes_no_list_after_in_is_told_with_what_to_write() -> None:
+    with pytest.raises(
+        errors.ParameterError, match=r"not str; .* POSITION\(.*\), write IN \(:s\)$"
+    ):
+        compiled("SELECT POSITION('a' IN :s)").expand({"s": "ba"})
+
+
 @pytest.mark.parametrize(
     "value", [1, "ab", None, {1: 2}, iter([1])], ids=lambda v: type(v).__name__
 )
@@ -420,7 +435,7 @@ def test_what_stands_after_in_must_be_a_list(value: Any) -> None:
         compiled("SELECT 1 WHERE x IN :b").expand({"b": value})
     assert str(caught.value) == (
         "parameter 'b' stands after IN and must be a list, tuple, set, frozenset or range, "
-        f"not {type(value).__name__}"
+        f"not {type(value).__name__}; for one value, as in POSITION(… IN …), write IN (:b)"
     )
 
 

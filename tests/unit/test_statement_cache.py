@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plainsql import errors, text
 from plainsql.cache import CACHE_CHARACTERS, CACHE_ENTRIES, CACHED_TEXT, StatementCache
 from plainsql.clause import bindparam, text_of
+from plainsql_mysql.dialect import MySQLDialect
+from plainsql_postgresql.dialect import PostgreSQLDialect
 from plainsql_sqlite.dialect import SQLiteDialect
 
+if TYPE_CHECKING:
+    from plainsql.dialect import Dialect
 
-def cache() -> StatementCache:
-    dialect = SQLiteDialect()
+
+def cache(kind: type[Dialect] = SQLiteDialect) -> StatementCache:
+    dialect = kind()
     return StatementCache(dialect, dialect.lexical)
 
 
@@ -101,3 +106,30 @@ def test_an_untouched_statement_is_known_by_its_first_word(sql: str, verb: str) 
     examined = cache().untouched(sql)
 
     assert (examined.sql, examined.verb) == (sql, verb)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sql"),
+    [
+        (MySQLDialect, "# c\nSET sql_mode = ''"),
+        (MySQLDialect, "/*!50003 SET sql_mode = '' */"),
+        (PostgreSQLDialect, "/* /* */ SELECT */ RESET standard_conforming_strings"),
+        (PostgreSQLDialect, "-- c\rSET standard_conforming_strings = off"),
+        (PostgreSQLDialect, "SELECT ';'; SET standard_conforming_strings = off"),
+    ],
+)
+def test_an_untouched_statement_tells_that_it_may_change_the_mode(
+    kind: type[Dialect], sql: str
+) -> None:
+    examined = cache(kind).untouched(sql)
+
+    assert examined.mode
+    assert examined.special
+    assert not examined.simple
+
+
+def test_an_untouched_text_is_known_by_all_its_statements() -> None:
+    examined = cache(PostgreSQLDialect).untouched("SELECT ';'; INSERT INTO t VALUES (1); COMMIT")
+
+    assert (examined.control, examined.verb, examined.writes) == (True, "COMMIT", True)
+    assert not cache(PostgreSQLDialect).untouched("SELECT '; COMMIT'").control

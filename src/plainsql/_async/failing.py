@@ -146,8 +146,7 @@ class AsyncFailing(AsyncLoan):
             place = error.table
         if place is None:
             return None
-        seen = dialect.seen(cursor, values) if isinstance(place, int) else None
-        return compiled.locate(place, sql, seen)
+        return compiled.locate(place, sql, dialect.seen(cursor, values))
 
     async def _after_interrupt(self, exc: BaseException) -> BaseException:
         """Keep the connection only if the driver proves that no answer is outstanding."""

@@ -147,8 +147,7 @@ class Failing(Loan):
             place = error.table
         if place is None:
             return None
-        seen = dialect.seen(cursor, values) if isinstance(place, int) else None
-        return compiled.locate(place, sql, seen)
+        return compiled.locate(place, sql, dialect.seen(cursor, values))
 
     def _after_interrupt(self, exc: BaseException) -> BaseException:
         """Keep the connection only if the driver proves that no answer is outstanding."""

@@ -66,6 +66,7 @@ async def test_names_are_quoted_and_values_stay_tokens(engine_async: AsyncEngine
         assert (await connection.execute(insert)).rowcount == 1
         select = _t("SELECT {c:i}, 8-{n} FROM {t:i}", t="t'1", c=("t'1", name), n=-1)
         assert tuple((await connection.execute(select)).one()) == (7, 9)
+        await connection.rollback()
 
 
 async def test_templates_in_templates_flatten(engine_async: AsyncEngine) -> None:

@@ -67,6 +67,7 @@ def test_names_are_quoted_and_values_stay_tokens(engine: Engine) -> None:
         assert (connection.execute(insert)).rowcount == 1
         select = _t("SELECT {c:i}, 8-{n} FROM {t:i}", t="t'1", c=("t'1", name), n=-1)
         assert tuple((connection.execute(select)).one()) == (7, 9)
+        connection.rollback()
 
 
 def test_templates_in_templates_flatten(engine: Engine) -> None:
