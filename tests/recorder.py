@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import threading
 from typing import TYPE_CHECKING, Final, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 from plainsql.testing.proxy import FaultProxy
 
@@ -208,7 +209,7 @@ class Recorder(FaultProxy):
         self._connections: list[list[str]] = []
         self._all: list[str] = []
         self._problem: Exception | None = None
-        self._clients: dict[Line, tuple[Wire, list[str]]] = {}
+        self._clients: WeakKeyDictionary[Line, tuple[Wire, list[str]]] = WeakKeyDictionary()
 
     @property
     def statements(self) -> list[str]:

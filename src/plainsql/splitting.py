@@ -17,13 +17,20 @@ HOLDS_OTHERS: Final = re.compile(
     r"\s++(?:FUNCTION|PROCEDURE|TRIGGER|EVENT|PACKAGE)\b|BEGIN\s++NOT\s++ATOMIC\b)",
     re.IGNORECASE,
 )
-#: What opens and closes blocks and parentheses, and what ends a statement outside of them.
+#: What opens and closes blocks and parentheses, and what ends a statement outside of them.  Columns
+#: may bear these names: one is known by what stands beside it.
 EDGES: Final = re.compile(
-    r"[;()]|\b(?:BEGIN|CASE|END(?:\s++(?:CASE|IF|LOOP|WHILE|REPEAT|FOR)\b)?)(?![\w$])",
+    r"[;()]|(?<![.$@])\b(?:BEGIN(?!\s*+(?:[=,.)]|ON\b))|CASE"
+    r"|END(?:\s++(?:CASE|IF|LOOP|WHILE|REPEAT|FOR)\b)?)(?![\w$])",
     re.IGNORECASE,
 )
 NOT_BLANK: Final = re.compile(r"\S")
-OPENING, CLOSING = ("BEGIN", "CASE"), ("END", "CASE")
+#: Before a BEGIN within a block; after any other word it is a name.
+BEFORE_BLOCK: Final = re.compile(
+    r"(?:[;:]|\b(?:BEGIN|ATOMIC|THEN|ELSE|DO|LOOP|REPEAT))\s*+\Z|\bHANDLER\b", re.IGNORECASE
+)
+#: Before the END of a block, not of an expression.
+BEFORE_END: Final = re.compile(r"(?:;|\b(?:BEGIN|ATOMIC))\s*+\Z", re.IGNORECASE)
 #: The command of MySQL's client: from here on statements end elsewhere.
 DELIMITER: Final = re.compile(r"^[ \t]*DELIMITER[ \t]+(\S+)[^\n]*$", re.IGNORECASE | re.MULTILINE)
 
@@ -60,17 +67,34 @@ def _command(skeleton: str, at: int) -> re.Match[str] | None:
 def _end(skeleton: str, at: int) -> int:
     """Return where the semicolon stands that ends the statement from `at` on; -1: there is none."""
     holds_others = HOLDS_OTHERS.match(skeleton, at) is not None
-    blocks = parentheses = 0
+    opened: list[str] = []
+    parentheses = 0
     for edge in EDGES.finditer(skeleton, at):
         word = edge[0].upper()
         if word == ";":
-            if not (blocks or parentheses):
+            if not (opened or parentheses):
                 return edge.start()
         elif word in "()":
             parentheses = max(0, parentheses + (1 if word == "(" else -1))
         elif holds_others:
-            if word in OPENING:
-                blocks += 1
-            elif blocks and word.split()[-1] in CLOSING:
-                blocks -= 1
+            _nest(opened, word, skeleton[at : edge.start()], within=parentheses > 0)
+        at = edge.start()
     return -1
+
+
+def _nest(opened: list[str], word: str, before: str, *, within: bool) -> None:
+    """Open or close a block or a CASE; `before` is what stands between the last edge and `word`."""
+    if word == "CASE":
+        opened.append(word)
+    elif word == "BEGIN":
+        if not within and (not opened or BEFORE_BLOCK.search(before)):
+            opened.append(word)
+    elif not opened:
+        return
+    elif opened[-1] == "BEGIN":
+        if word == "END" and BEFORE_END.search(before):
+            opened.pop()
+    elif word.endswith(("END", "CASE")) or not (
+        word.endswith("REPEAT") or BEFORE_END.search(before)
+    ):
+        opened.pop()  # a CASE; what follows the END of an expression may be any word

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from plainsql.testing.proxy import Order
 from tests.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -20,24 +21,25 @@ When = Literal["before", "after"]
 class Cutter(Recorder):
     """Forwards everything until the statement comes that `cut` named."""
 
-    _order: tuple[When, str] | None = None
+    _statement: str | None = None
+    _cut: Order | None = None
 
     def cut(self, when: When, statement: str) -> None:
         """Cut the connection that sends this statement next."""
-        self.requests._fired.clear()
         with self._lock:
-            self._order = (when, statement)
+            self._statement = statement
+            self._cut = Order("cut" if when == "before" else "answer")
 
     @property
     def has_cut(self) -> bool:
         """Whether the order was carried out."""
-        return self._order is None and self.requests.has_fired
+        return self._cut is not None and self._cut.fired.is_set()
 
     def _note(self, line: Line, wire: Wire, data: bytes, statements: list[str]) -> None:
         known = len(statements)
         super()._note(line, wire, data, statements)
         with self._lock:
-            if self._order is None or self._order[1] not in statements[known:]:
+            if self._cut is None or self._statement not in statements[known:]:
                 return
-            when, self._order = self._order[0], None
-        self._cut(line, self.requests, answered=when == "after")
+            order, self._statement = self._cut, None
+        line.obey(self.requests, order)

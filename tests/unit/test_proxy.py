@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,7 +18,10 @@ from tests.beside import Beside, until
 from tests.throwaway import free_port
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
+
+    from plainsql.testing.proxy import Line, Way
 
 
 class Echo:
@@ -101,6 +106,16 @@ def test_a_delay_holds_what_comes(proxy: FaultProxy, client: socket.socket) -> N
     assert said(client, b"y") == b"y"
 
 
+def test_what_a_delay_holds_is_let_go_when_it_is_healed(
+    proxy: FaultProxy, client: socket.socket
+) -> None:
+    proxy.delay(3600)
+    client.sendall(b"x")
+    proxy.requests.wait()
+    proxy.heal()
+    assert client.recv(1) == b"x"
+
+
 def test_a_cut_before_a_pattern_keeps_it_from_the_server(
     proxy: FaultProxy, client: socket.socket, echo: Echo
 ) -> None:
@@ -149,6 +164,23 @@ def test_half_a_pattern_before_the_order_does_not_count(
     assert not proxy.requests.has_fired
 
 
+@pytest.mark.parametrize(
+    ("former", "seen", "order", "then"),
+    [
+        pytest.param(b"0123456789", b".ab.", b"ab", b"xyz", id="all of it came before"),
+        pytest.param(b"0123456789", b".a", b"ab", b"b", id="half of it came before"),
+    ],
+)
+def test_a_new_order_does_not_look_at_what_came_before_it(
+    proxy: FaultProxy, client: socket.socket, former: bytes, seen: bytes, order: bytes, then: bytes
+) -> None:
+    proxy.requests.cut_before(former)
+    assert said(client, seen) == seen
+    proxy.requests.cut_before(order)
+    assert said(client, then) == then
+    assert not proxy.requests.has_fired
+
+
 def test_a_reset_is_one(proxy: FaultProxy, client: socket.socket) -> None:
     proxy.reset()
     with pytest.raises(ConnectionResetError):
@@ -162,6 +194,38 @@ def test_a_pattern_can_be_answered_by_a_reset(proxy: FaultProxy, client: socket.
         while client.recv(10):
             pass
     assert proxy.answers.has_fired
+
+
+class Counter(FaultProxy):
+    """Counts what is forwarded, and shows the one connection's way to its client."""
+
+    count = 0
+    back: asyncio.StreamWriter
+
+    def _opened(self, line: Line) -> None:
+        self.back = line.writers[self.answers]
+
+    def _passes(self, line: Line, way: Way, data: bytes) -> None:
+        del line, way
+        self.count += len(data)
+
+
+def test_a_client_that_reads_late_gets_all_that_was_sent_before_the_end() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        Counter(*listener.getsockname()) as proxy,
+        dial(proxy) as client,
+    ):
+        client.shutdown(socket.SHUT_WR)
+        server, _ = listener.accept()
+        sent = 0
+        with server:
+            while not (proxy.count and proxy.back.transport.get_write_buffer_size()):
+                server.sendall(bytes(CHUNK // 4))
+                sent += CHUNK // 4
+                until(lambda sent=sent: proxy.count == sent)  # type: ignore[misc]
+        until(proxy.back.is_closing)
+        assert sum(map(len, iter(lambda: client.recv(CHUNK), b""))) == sent
 
 
 def test_all_connections_are_dropped_and_new_ones_are_served(
@@ -195,6 +259,7 @@ def test_a_black_hole_swallows_and_gives_back_when_it_is_healed(
 ) -> None:
     proxy.black_hole()
     client.sendall(b"lost?")
+    proxy.requests.wait()
     client.settimeout(0.1)
     with pytest.raises(TimeoutError):
         client.recv(10)
@@ -206,9 +271,29 @@ def test_a_black_hole_swallows_and_gives_back_when_it_is_healed(
     assert client.recv(10) == b"lost?"
 
 
+def test_a_black_hole_takes_no_more_than_the_buffers_hold(
+    proxy: FaultProxy, client: socket.socket
+) -> None:
+    proxy.black_hole()
+    client.settimeout(0.5)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 1000 * CHUNK:
+            sent += client.send(bytes(CHUNK))
+
+
+def test_what_is_dropped_in_a_black_hole_is_gone(proxy: FaultProxy, client: socket.socket) -> None:
+    proxy.black_hole()
+    client.sendall(b"x")
+    proxy.requests.wait()
+    proxy.drop()
+    until(lambda: "0 connections" in repr(proxy))
+
+
 def test_silence_is_kept_on_new_connections_only(proxy: FaultProxy, client: socket.socket) -> None:
     proxy.silence()
     with dial(proxy) as silent:
+        proxy.wait_accepted(2)
         silent.sendall(b"x")
         silent.settimeout(0.1)
         with pytest.raises(TimeoutError):
@@ -231,11 +316,15 @@ def test_who_comes_is_refused_until_it_listens_again(
         assert said(another, b"z") == b"z"
 
 
-def test_one_way_is_closed(proxy: FaultProxy, client: socket.socket, echo: Echo) -> None:
+def test_what_comes_behind_a_half_close_is_dropped_and_the_other_way_stays_open(
+    proxy: FaultProxy, client: socket.socket, echo: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
     proxy.answers.half_close()
     assert client.recv(10) == b""
-    client.sendall(b"still")
-    until(lambda: bytes(echo.got) == b"hellostill")
+    for piece in (b"still", b"here"):
+        client.sendall(piece)
+        until(lambda piece=piece: echo.got.endswith(piece))  # type: ignore[misc]
+    assert caplog.text == ""
 
 
 def test_connections_are_counted(proxy: FaultProxy) -> None:
@@ -253,7 +342,8 @@ def test_a_server_that_is_away_closes_the_connection() -> None:
 
 
 def test_its_end_closes_everything(echo: Echo) -> None:
-    with FaultProxy("127.0.0.1", echo.port) as proxy:
+    threads = threading.active_count()
+    with FaultProxy("localhost", echo.port) as proxy:
         sock = dial(proxy)
         assert said(sock, b"x") == b"x"
         proxy.black_hole()
@@ -261,16 +351,41 @@ def test_its_end_closes_everything(echo: Echo) -> None:
         assert sock.recv(10) == b""
     proxy.close()
     assert not proxy._thread.is_alive()
+    until(lambda: threading.active_count() == threads)
     with pytest.raises(ConnectionRefusedError):
         dial(proxy)
     with pytest.raises(ArgumentError, match="not running"):
         proxy.drop()
+    with pytest.raises(ArgumentError, match="one `with` block"), proxy:
+        pass
 
 
 def test_it_waits_no_longer_than_it_is_told(proxy: FaultProxy) -> None:
     proxy.requests.cut_before(b"never")
     with pytest.raises(TimeoutError, match="gave occasion"):
         proxy.requests.wait(0.01)
+    with pytest.raises(TimeoutError, match="0 connections came in"):
+        proxy.wait_accepted(1, 0.01)
+
+
+PROGRAM = """
+import socket, sys
+from plainsql.testing.proxy import FaultProxy
+proxy = FaultProxy("127.0.0.1", int(sys.argv[1])).__enter__()
+sock = socket.create_connection((proxy.host, proxy.port))
+sock.sendall(b"x")
+assert sock.recv(1) == b"x"
+proxy.black_hole()
+sock.sendall(b"y")
+proxy.requests.wait()
+print("ends")
+"""
+
+
+def test_a_program_that_forgets_it_ends_all_the_same(echo: Echo) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(echo.port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ends\n", "")
 
 
 def test_a_url_by_way_of_the_proxy(echo: Echo) -> None:
@@ -287,8 +402,18 @@ def test_a_url_by_way_of_the_proxy(echo: Echo) -> None:
         (lambda proxy: proxy.requests.cut_after("x"), "a pattern is .* not 'x'"),
         (lambda proxy: proxy.requests.flip(-1), "an offset is a whole number from 0 on, not -1"),
         (lambda proxy: proxy.answers.delay(-1), "seconds must be a number from 0 on, not -1"),
+        (lambda proxy: proxy.requests.wait(), "no order was given for the requests"),
+        (lambda proxy: proxy.requests.wait("1"), "seconds must be a number from 0 on, not '1'"),
+        (lambda proxy: proxy.wait_accepted(-1), "count must be a number from 0 on, not -1"),
+        (lambda proxy: proxy.connects(None), "seconds must be a number from 0 on, not None"),
         (lambda proxy: proxy.url, "without a URL"),
+        (lambda _: FaultProxy("", 1), "a host is a name or an address, not ''"),
+        (lambda _: FaultProxy("x", 65536), "a port is a whole number from 1 to 65535, not 65536"),
+        (lambda _: FaultProxy("x" * 64, 1).__enter__(), "the host 'x+' has no address"),
         (lambda _: FaultProxy.to("sqlite:///x.db"), "needs a host and a port"),
+        (lambda _: FaultProxy.to("postgresql://h/d").url, "the proxy is not running"),
+        (lambda _: FaultProxy.to("mysql://h/d?unix_socket=/s"), "'unix_socket' .* leads past"),
+        (lambda _: FaultProxy.to("postgresql://h/d?host=/s"), "'host' .* leads past a proxy"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(proxy: FaultProxy, wrong: Any, says: str) -> None:

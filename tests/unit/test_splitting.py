@@ -34,6 +34,19 @@ PROCEDURE = (
     "  CASE i WHEN 1 THEN SELECT 1; ELSE BEGIN END; END CASE;\n"
     "  REPEAT SET i = i - 1; UNTIL i = 0 END REPEAT;\nEND"
 )
+NAMES = (
+    "CREATE TRIGGER t AFTER UPDATE OF begin, end ON a WHEN new.begin < new.end BEGIN\n"
+    "  UPDATE a SET begin = new.begin, end = new.end WHERE end > begin;\n"
+    "  INSERT INTO a (begin, end) SELECT begin, end FROM b WHERE begin AND end;\nEND"
+)
+LOCKING = (
+    "CREATE PROCEDURE p(begin INT, end INT) BEGIN\n"
+    "  DECLARE EXIT HANDLER FOR SQLSTATE '23000' BEGIN SET end = 1; END;\n"
+    "  SELECT a FROM t ORDER BY CASE WHEN b THEN 1 END FOR UPDATE;\n"
+    "  l: BEGIN FOR i IN 1..2 DO BEGIN SET NEW.end = 1; END; END FOR; END l;\n"
+    "  CASE begin WHEN 1 THEN FOR i IN 1..2 DO SELECT CASE WHEN 1 THEN 2 END loop; END FOR;"
+    " ELSE BEGIN END; END CASE;\nEND"
+)
 RULE = "CREATE RULE r AS ON INSERT TO t DO (DELETE FROM a; DELETE FROM b)"
 
 
@@ -49,6 +62,9 @@ RULE = "CREATE RULE r AS ON INSERT TO t DO (DELETE FROM a; DELETE FROM b)"
         (MYSQL, [PROCEDURE, "SELECT '\\';'", "SELECT 1 # ;\n + 1", "SELECT 1"]),
         (MYSQL, ["CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN a; b; END", "SELECT 1"]),
         (MYSQL, ["/*!40101 SET @a = 1 */", "/*!50003 CREATE*/ /*!50003 TRIGGER t */", "SELECT 1"]),
+        (SQLITE, [NAMES, "SELECT 1", NAMES]),
+        (MARIADB, [LOCKING, "SELECT 1", "BEGIN NOT ATOMIC BEGIN END; END", "SELECT 1"]),
+        (POSTGRESQL, [ATOMIC.replace("1;", "1 AS end;"), "SELECT 1"]),
         (MARIADB, ["BEGIN NOT ATOMIC SELECT 1; SELECT 2; END", "SELECT 1"]),
     ],
 )  # fmt: skip

@@ -12,8 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
+from plainsql._async.failing import stacklevel
 from plainsql._async.stream import AsyncStream
-from plainsql._async.transacting import AsyncTransacting, stacklevel
+from plainsql._async.transacting import AsyncTransacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
 from plainsql.concurrency import Opening, cancel_async, execute_many_async, stream_cursor_async

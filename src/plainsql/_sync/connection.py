@@ -13,8 +13,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
+from plainsql._sync.failing import stacklevel
 from plainsql._sync.stream import Stream
-from plainsql._sync.transacting import Transacting, stacklevel
+from plainsql._sync.transacting import Transacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
 from plainsql.concurrency import cancel, execute_many, stream_cursor

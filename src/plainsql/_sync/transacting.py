@@ -2,94 +2,38 @@
 """The transaction around a connection's statements: BEGIN, COMMIT, savepoints, and trouble.
 
 Floor 3, the sync twin.  What is open and what may be sent is `plainsql.nesting`'s to
-say; here it is sent, and what the driver raises is learnt from.
+say; here it is sent.
 """
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
-from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from plainsql import errors
-from plainsql._sync.pool import OURS
+from plainsql._sync.failing import Failing, raise_from
 from plainsql._sync.transaction import Transaction
 from plainsql.errors import TransactionStateError
-from plainsql.nesting import Nesting, Scope
+from plainsql.nesting import Scope
 from plainsql.options import require_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from plainsql._sync.engine import Engine
     from plainsql._sync.link import Link
-    from plainsql._sync.stream import Stream
-    from plainsql.dialect import Dialect
-    from plainsql.ledger import Slot
     from plainsql.statement import Examined
-
-T = TypeVar("T")
 
 #: A limit that is like no other one.
 UNKNOWN = float("nan")
-#: Seconds that a rollback may take where there are limits, however little time is left.
-CLEAN_UP = 5.0
-#: What a time limit that elapsed looks like; SQLite's wait for a lock ends by itself.
-ENDED = (errors.QueryCanceled, errors.Disconnected, errors.LockTimeout)
-#: A statement of one line bears its caret itself, up to this column.
-WIDTH = 74
-#: After these it was the server that rolled the transaction back, if it is over.
-COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockTimeout)
 #: What is raised where the connection was lost.
 LOST = (errors.Disconnected, errors.StatementTimeout)
-#: What drivers raise while they bind, before anything is sent.
-BINDING_ERRORS = (UnicodeEncodeError, OverflowError, TypeError)
 
 
-class Transacting:
-    """A driver's connection on loan from the pool, and the transaction on it."""
+class Transacting(Failing):
+    """A loan with a transaction on it."""
 
-    __slots__ = (
-        "__weakref__", "_autocommit", "_blocks", "_closed", "_echo", "_ends", "_engine", "_limited",
-        "_link", "_nesting", "_options", "_ready", "_server_limit", "_slot", "_streams", "_strict",
-        "_whole", "_wrote",
-    )  # fmt: skip
-
-    _link: Link | None
-
-    def __init__(self, engine: Engine) -> None:
-        self._slot: Slot | None = None
-        self._link = None
-        self._engine = engine
-        self._options = engine._options
-        self._autocommit = engine._options.autocommit
-        self._echo = engine._echo
-        self._strict = engine._strict
-        self._nesting = Nesting()
-        self._ready = False
-        self._closed = self._wrote = False
-        self._streams: list[Stream[Any]] = []
-        self._blocks: list[Transaction] = []
-        self._limited = engine._timeout is not None
-        self._server_limit = engine._timeout  # what the server is to keep of the next statement
-        self._whole: float | None = None  # the limit of the transaction,
-        self._ends = 0.0  # and when its time is over
+    __slots__ = ()
 
     # -- before and after a statement ----------------------------------------------------------
-
-    def _take_link(self) -> Link:
-        """Take a connection from the pool: the first time, and after one was lost."""
-        if self._closed:
-            raise TransactionStateError("this connection is closed; take another one by connect()")
-        if self._nesting.doomed:
-            self._nesting.require_usable()
-        self._slot = slot = self._engine._pool.acquire()
-        link: Link = slot.raw
-        self._link = link
-        return link
 
     def _make_ready(self, compiled: Examined) -> None:
         """Check that a statement may run now, and send BEGIN if none stands."""
@@ -141,16 +85,13 @@ class Transacting:
         self._nesting.open = True
         self._nesting.worked = self._wrote = False
 
-    def _send(self, sql: str, log: str | None = None, before: Examined | None = None) -> None:
-        """Send a statement of our own; an error names the statement `before` which it was sent."""
-        link = self._link or self._take_link()
-        if self._echo is not None:
-            self._echo.line(log or sql)
-        try:
-            link.cursor.execute(sql)
-        except BaseException as exc:
-            self._failed(exc, before)
-            raise
+    def _limit_server(self, link: Link, before: Examined) -> None:
+        """Let the server keep the limit, too, where it can."""
+        sql = link.dialect.timeout_sql(self._server_limit)
+        link.server_limit = self._server_limit
+        link.unsettled = link.unsettled or self._nesting.open
+        if sql is not None:
+            self._send(sql, before=before)
 
     def _after_special(self, compiled: Examined, *, had_rows: bool) -> None:
         """See whether a statement that succeeded ended the transaction, as DDL on MySQL does.
@@ -171,188 +112,6 @@ class Transacting:
             self._tell_commit(f"{compiled.verb} made {link.dialect.name} commit the transaction")
         else:
             self._tell_commit(None)
-
-    def _learn_mode(self, compiled: Examined) -> None:
-        """Hear how the server reads SQL after a statement that may have changed it."""
-        link = self._link
-        if link is None:
-            return
-        if self._echo is not None and link.dialect.mode_sql is not None:
-            self._echo.line(link.dialect.mode_sql)
-        try:
-            link.learn_mode()
-        except BaseException as exc:
-            self._lose(f"the lexer's mode is not known after {compiled.verb}: {exc}")
-            if isinstance(exc, link.dialect.driver_error):
-                raise link.dialect.translate(exc, lost=True) from exc
-            raise
-        link.unsettled = True
-
-    def _tell_commit(self, what: str | None) -> None:
-        """Log that the server committed by itself; warn if that took other statements with it."""
-        if self._echo is not None:
-            self._echo.line("COMMIT (implicit, by the server)")
-        if what is not None:
-            warnings.warn(
-                f"{what}, with the statements before it",
-                errors.ImplicitCommitWarning,
-                stacklevel=stacklevel(),
-            )
-
-    def _failed(self, exc: BaseException, compiled: Examined | None, *sent: Any) -> None:
-        """Raise what an exception means to the user; return if it is to be raised as it is.
-
-        `sent` are the values, the SQL and the driver's cursor, as far as the caller has them.
-        """
-        _raise(self._after_error(exc, compiled, *sent), exc)
-
-    def _after_error(
-        self, exc: BaseException, compiled: Examined | None, *sent: Any
-    ) -> BaseException:
-        """Learn what an exception means for the connection; return what to raise."""
-        link = self._link
-        if link is None:
-            return exc
-        dialect = link.dialect
-        if not isinstance(exc, dialect.driver_error):
-            if not isinstance(exc, BINDING_ERRORS):
-                return self._after_interrupt(exc)
-            error: errors.DBAPIError = errors.DataError(f"a value can not be sent: {exc}")
-            self._describe(error, exc, compiled, *sent)
-            self._learn_state(str(exc))
-            return error
-        lost = dialect.is_lost(exc, link.own)
-        error = dialect.translate(exc, lost=lost)
-        if lost and sent:
-            error = _too_large(dialect, error, *sent)
-        if link.watch.is_armed:
-            error = self._limit_elapsed(link, error)
-            self._settle(link)
-        self._describe(error, exc, compiled, *sent)
-        if lost or self._link is None:
-            self._lost(error, str(exc).strip())
-        else:
-            was_open = self._nesting.open
-            self._learn_state(str(exc).strip())
-            if compiled is not None and compiled.mode:
-                self._learn_mode(compiled)
-            if was_open and compiled is not None and compiled.special:
-                self._after_failed_special(error, compiled)
-        return error
-
-    def _lost(self, error: errors.DBAPIError, reason: str) -> None:
-        """Give up a connection that is lost; other ones may be, too."""
-        refused = isinstance(error, errors.DataError)
-        error.outcome = "unknown" if self._autocommit and not refused else "not_applied"
-        again = isinstance(error, errors.StatementTimeout) or refused  # it would be lost again
-        error.retryable = not self._autocommit and not again
-        self._lose(reason)
-        self._engine._pool.suspect()
-
-    def _after_failed_special(self, error: errors.DBAPIError, compiled: Examined) -> None:
-        """Tell of DDL that committed and then failed; a collision rolled back instead."""
-        nesting = self._nesting
-        if nesting.open or self._link is None or isinstance(error, COLLISIONS):
-            return
-        name = self._engine.dialect.name
-        what = f"{compiled.verb} failed, but made {name} commit the transaction"
-        self._tell_commit(what if nesting.worked else None)
-
-    def _describe(
-        self,
-        error: errors.DBAPIError,
-        exc: BaseException,
-        compiled: Examined | None,
-        values: Any = None,
-        sql: str = "",
-        cursor: Any = None,
-    ) -> None:
-        """Add the author's statement, and where in it the error stands; values only where
-        `hide_parameters=False` allows them.
-        """
-        if compiled is None:
-            return
-        error.statement = compiled.statement
-        if sql:
-            error.position = self._position(error, exc, compiled, values, sql, cursor)
-        said = error.args[0]
-        number = self._engine.dialect.untyped(exc)
-        if number is not None and (cast := compiled.cast(number)) is not None:
-            name, error.position, line = cast
-            said = f"{said}: say the type of :{name}, by text(…, {name}=str) or in the SQL:\n{line}"
-        text = f"{said}\n{_told(compiled.statement, error.position)}"
-        if self._engine._show_parameters and values is not None:
-            text += f"\n[parameters: {values!r}]"
-        error.args = (text,)
-
-    def _position(
-        self,
-        error: errors.DBAPIError,
-        exc: BaseException,
-        compiled: Examined,
-        values: Any,
-        sql: str,
-        cursor: Any,
-    ) -> int | None:
-        dialect = self._engine.dialect
-        place: int | str | None = dialect.place(exc)
-        if place is None and isinstance(error, errors.UndefinedColumn):
-            place = error.column
-        if place is None and isinstance(error, errors.UndefinedTable):
-            place = error.table
-        if place is None:
-            return None
-        seen = dialect.seen(cursor, values) if isinstance(place, int) else None
-        return compiled.locate(place, sql, seen)
-
-    def _after_interrupt(self, exc: BaseException) -> BaseException:
-        """Keep the connection only if the driver proves that no answer is outstanding."""
-        link = self._link
-        if link is not None and link.is_idle():
-            self._learn_state(f"interrupted by {type(exc).__name__}")
-        else:
-            self._lose(f"interrupted by {type(exc).__name__}")
-        return exc
-
-    def _learn_state(self, reason: str) -> None:
-        """After an error, take over what the server made of the transaction."""
-        link, nesting = self._link, self._nesting
-        if link is None or not nesting.open:
-            return
-        if not self._probe(link):
-            return
-        state = link.dialect.transaction_state(link.own)
-        if state == "failed":
-            nesting.fail(reason)
-        elif state == "idle":
-            nesting.doom(reason)
-        self._ready = self._ready and state == "active"
-
-    def _probe(self, link: Link) -> bool:
-        """Ask the server where only its next answer tells the state; False if that loses it."""
-        probe = link.dialect.probe_sql
-        if probe is None or self._streams:
-            return True
-        if self._echo is not None:
-            self._echo.line(probe)
-        try:
-            link.cursor.execute(probe)
-        except link.dialect.driver_error as exc:
-            self._lose(str(exc))
-            return False
-        except BaseException as exc:
-            self._lose(f"interrupted by {type(exc).__name__}")
-            raise
-        return True
-
-    def _lose(self, reason: str) -> None:
-        """Give up the driver's connection; the transaction, if any, is lost with it."""
-        slot, self._slot, self._link, self._ready = self._slot, None, None, False
-        self._forget_streams()
-        if self._nesting.scopes:
-            self._nesting.doom(reason)
-        if slot is not None:
-            self._engine._pool.discard(slot)
 
     # -- transactions --------------------------------------------------------------------------
 
@@ -438,7 +197,7 @@ class Transacting:
         try:
             link.cursor.execute("COMMIT")
         except BaseException as exc:
-            _raise(self._after_failed_commit(exc, token), exc)
+            raise_from(self._after_failed_commit(exc, token), exc)
             raise
         if not link.dialect.committed(link.own_cursor):
             self._end()
@@ -500,7 +259,7 @@ class Transacting:
             if not link.dialect.rollback(link.raw):
                 link.cursor.execute("ROLLBACK")
         except BaseException as exc:
-            _raise(self._after_failed_rollback(exc, link), exc)
+            raise_from(self._after_failed_rollback(exc, link), exc)
             raise
 
     def _after_failed_rollback(self, exc: BaseException, link: Link) -> BaseException:
@@ -590,142 +349,9 @@ class Transacting:
             if scope.is_active:
                 self._nesting.leave(scope)
 
-    # -- time limits ---------------------------------------------------------------------------
-
-    def _watched(
-        self, timeout: float | None, call: Callable[[], T], *, by_server: bool = True
-    ) -> T:
-        """Run what talks to the server within the nearest of the limits, if there is any."""
-        if timeout is None and not self._limited:
-            return call()
-        limit, seconds = self._nearest(timeout)
-        link = self._link or self._take_link()
-        self._limited = False
-        usual, self._server_limit = self._server_limit, limit if by_server else None
-        self._ready = False
-        try:
-            link.watch.arm(limit, seconds)
-            return call()
-        finally:
-            self._limited = self._whole is not None or self._engine._timeout is not None
-            self._server_limit, self._ready = usual, False
-            self._settle(link)
-
-    def _nearest(self, timeout: float | None) -> tuple[float, float]:
-        """Return the nearest limit, and what is left of it; StatementTimeout if nothing is."""
-        if timeout is not None:
-            require_number("timeout", timeout, 0.001)
-        limits = [(n, n) for n in (timeout, self._engine._timeout) if n is not None]
-        if self._whole is not None:
-            limits.append((self._ends - time.monotonic(), self._whole))
-        seconds, limit = min(limits)
-        if seconds <= 0:
-            raise errors.StatementTimeout(
-                f"the transaction's time limit of {limit:g} seconds elapsed before this was sent"
-            )
-        return limit, seconds
-
-    def _cleaned_up(self, link: Link, call: Callable[[], T]) -> T:
-        """Roll back in a time of its own, where there are limits."""
-        try:
-            link.watch.arm(CLEAN_UP, CLEAN_UP)
-            return call()
-        finally:
-            self._settle(link)
-
-    def _settle(self, link: Link) -> None:
-        """End the watch; where the server was asked to stop, let that hit nothing else."""
-        watch = link.watch
-        try:
-            watch.disarm()
-            if watch.asked and link is self._link and not watch.cut and not self._reads_on(link):
-                watch.asked = False
-                if link.dialect.ping_sql is not None:
-                    with suppress(link.dialect.driver_error):
-                        link.cursor.execute(link.dialect.ping_sql)
-        except BaseException as exc:
-            if link is self._link:
-                self._lose(f"interrupted by {type(exc).__name__}")
-            raise
-        if watch.cut and link is self._link:
-            self._lose("a time limit elapsed")
-
-    def _reads_on(self, link: Link) -> bool:
-        """Tell whether nothing can be asked now, since a stream is in the way."""
-        return bool(self._streams) and "interleaved_streams" not in link.dialect.capabilities
-
-    def _limit_elapsed(self, link: Link, error: errors.DBAPIError) -> errors.DBAPIError:
-        """Return what an error is that came because, and not only after, a limit elapsed."""
-        if not link.watch.is_over() or not isinstance(error, ENDED):
-            return error
-        elapsed = errors.StatementTimeout(
-            f"the time limit of {link.watch.limit:g} seconds elapsed: {error}"
-        )
-        elapsed.code = error.code
-        return elapsed
-
-    def _limit_server(self, link: Link, before: Examined) -> None:
-        """Let the server keep the limit, too, where it can."""
-        sql = link.dialect.timeout_sql(self._server_limit)
-        link.server_limit = self._server_limit
-        link.unsettled = link.unsettled or self._nesting.open
-        if sql is not None:
-            self._send(sql, before=before)
-
     def _enter_block(self, scope: Transaction) -> None:
         self._blocks.append(scope)
 
     def _leave_block(self, scope: Transaction) -> None:
         if scope in self._blocks:
             del self._blocks[self._blocks.index(scope) :]
-
-    # -- streams -------------------------------------------------------------------------------
-
-    def _close_streams(self) -> None:
-        for stream in list(self._streams):
-            stream.close()
-
-    def _forget_streams(self) -> None:
-        for stream in self._streams:
-            stream._forget()
-        self._streams.clear()
-
-
-def _raise(error: BaseException, exc: BaseException) -> None:
-    """Raise `error` from `exc`; return if they are one, to be raised as it is."""
-    try:
-        if error is not exc:
-            raise error from exc
-    finally:
-        del error  # or its traceback would hold it, with all the frames, in a cycle
-
-
-def _too_large(
-    dialect: Dialect, error: errors.DBAPIError, values: Any, sql: str, cursor: Any
-) -> errors.DBAPIError:
-    """Return what an error is where the server hung up on a statement that it would not take."""
-    why = dialect.too_large(cursor, sql, values)
-    if why is None:
-        return error
-    refused = errors.DataError(f"{why}: {error}")
-    refused.code = error.code
-    return refused
-
-
-def _told(statement: str, position: int | None) -> str:
-    """Return the statement as an error shows it, with a caret where the error stands."""
-    shown = f"[SQL: {statement}]"
-    if position is None:
-        return shown
-    if "\n" not in statement and position < WIDTH:
-        return f"{shown}\n{' ' * (len('[SQL: ') + position)}^"
-    line = statement.count("\n", 0, position) + 1
-    return f"{shown}\n[line {line}]\n{errors.caret(statement, position)}"
-
-
-def stacklevel() -> int:
-    """Return how far above the caller the first frame is that is not plainsql's, nor a stack's."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OURS):
-        level, frame = level + 1, frame.f_back
-    return level

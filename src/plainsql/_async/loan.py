@@ -1,0 +1,166 @@
+"""A driver's connection on loan from the pool, and the time that what runs on it may take.
+
+Floor 3, source of the sync twin.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from plainsql import errors
+from plainsql.errors import TransactionStateError
+from plainsql.nesting import Nesting
+from plainsql.options import require_number
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from plainsql._async.engine import AsyncEngine
+    from plainsql._async.link import AsyncLink
+    from plainsql._async.stream import AsyncStream
+    from plainsql._async.transaction import AsyncTransaction
+    from plainsql.ledger import Slot
+
+T = TypeVar("T")
+
+#: Seconds that a rollback may take where there are limits, however little time is left.
+CLEAN_UP = 5.0
+#: What a time limit that elapsed looks like; SQLite's wait for a lock ends by itself.
+ENDED = (errors.QueryCanceled, errors.Disconnected, errors.LockTimeout)
+
+
+class AsyncLoan:
+    """What a connection holds: the driver's, as long as it lasts, and the state around it."""
+
+    __slots__ = (
+        "__weakref__", "_autocommit", "_blocks", "_closed", "_echo", "_ends", "_engine", "_limited",
+        "_link", "_nesting", "_options", "_ready", "_server_limit", "_slot", "_streams", "_strict",
+        "_whole", "_wrote",
+    )  # fmt: skip
+
+    _link: AsyncLink | None
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._slot: Slot | None = None
+        self._link = None
+        self._engine = engine
+        self._options = engine._options
+        self._autocommit = engine._options.autocommit
+        self._echo = engine._echo
+        self._strict = engine._strict
+        self._nesting = Nesting()
+        self._ready = False
+        self._closed = self._wrote = False
+        self._streams: list[AsyncStream[Any]] = []
+        self._blocks: list[AsyncTransaction] = []
+        self._limited = engine._timeout is not None
+        self._server_limit = engine._timeout  # what the server is to keep of the next statement
+        self._whole: float | None = None  # the limit of the transaction,
+        self._ends = 0.0  # and when its time is over
+
+    async def _take_link(self) -> AsyncLink:
+        """Take a connection from the pool: the first time, and after one was lost."""
+        if self._closed:
+            raise TransactionStateError("this connection is closed; take another one by connect()")
+        if self._nesting.doomed:
+            self._nesting.require_usable()
+        self._slot = slot = await self._engine._pool.acquire()
+        link: AsyncLink = slot.raw
+        self._link = link
+        return link
+
+    def _lose(self, reason: str) -> None:
+        """Give up the driver's connection; the transaction, if any, is lost with it."""
+        slot, self._slot, self._link, self._ready = self._slot, None, None, False
+        self._forget_streams()
+        if self._nesting.scopes:
+            self._nesting.doom(reason)
+        if slot is not None:
+            self._engine._pool.discard(slot)
+
+    # -- time limits ---------------------------------------------------------------------------
+
+    async def _watched(
+        self, timeout: float | None, call: Callable[[], Awaitable[T]], *, by_server: bool = True
+    ) -> T:
+        """Run what talks to the server within the nearest of the limits, if there is any."""
+        if timeout is None and not self._limited:
+            return await call()
+        limit, seconds = self._nearest(timeout)
+        link = self._link or await self._take_link()
+        self._limited = False
+        usual, self._server_limit = self._server_limit, limit if by_server else None
+        self._ready = False
+        try:
+            link.watch.arm(limit, seconds)
+            return await call()
+        finally:
+            self._limited = self._whole is not None or self._engine._timeout is not None
+            self._server_limit, self._ready = usual, False
+            await self._settle(link)
+
+    def _nearest(self, timeout: float | None) -> tuple[float, float]:
+        """Return the nearest limit, and what is left of it; StatementTimeout if nothing is."""
+        if timeout is not None:
+            require_number("timeout", timeout, 0.001)
+        limits = [(n, n) for n in (timeout, self._engine._timeout) if n is not None]
+        if self._whole is not None:
+            limits.append((self._ends - time.monotonic(), self._whole))
+        seconds, limit = min(limits)
+        if seconds <= 0:
+            raise errors.StatementTimeout(
+                f"the transaction's time limit of {limit:g} seconds elapsed before this was sent"
+            )
+        return limit, seconds
+
+    async def _cleaned_up(self, link: AsyncLink, call: Callable[[], Awaitable[T]]) -> T:
+        """Roll back in a time of its own, where there are limits."""
+        try:
+            link.watch.arm(CLEAN_UP, CLEAN_UP)
+            return await call()
+        finally:
+            await self._settle(link)
+
+    async def _settle(self, link: AsyncLink) -> None:
+        """End the watch; where the server was asked to stop, let that hit nothing else."""
+        watch = link.watch
+        try:
+            await watch.disarm()
+            if watch.asked and link is self._link and not watch.cut and not self._reads_on(link):
+                watch.asked = False
+                if link.dialect.ping_sql is not None:
+                    with suppress(link.dialect.driver_error):
+                        await link.cursor.execute(link.dialect.ping_sql)
+        except BaseException as exc:
+            if link is self._link:
+                self._lose(f"interrupted by {type(exc).__name__}")
+            raise
+        if watch.cut and link is self._link:
+            self._lose("a time limit elapsed")
+
+    def _reads_on(self, link: AsyncLink) -> bool:
+        """Tell whether nothing can be asked now, since a stream is in the way."""
+        return bool(self._streams) and "interleaved_streams" not in link.dialect.capabilities
+
+    def _limit_elapsed(self, link: AsyncLink, error: errors.DBAPIError) -> errors.DBAPIError:
+        """Return what an error is that came because, and not only after, a limit elapsed."""
+        if not link.watch.is_over() or not isinstance(error, ENDED):
+            return error
+        elapsed = errors.StatementTimeout(
+            f"the time limit of {link.watch.limit:g} seconds elapsed: {error}"
+        )
+        elapsed.code = error.code
+        return elapsed
+
+    # -- streams -------------------------------------------------------------------------------
+
+    async def _close_streams(self) -> None:
+        for stream in list(self._streams):
+            await stream.close()
+
+    def _forget_streams(self) -> None:
+        for stream in self._streams:
+            stream._forget()
+        self._streams.clear()
