@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,12 +183,17 @@ BROKEN_OFF = {
 }
 
 
-def breaking_off(number: int, words: str) -> Any:
-    """A cursor of PyMySQL whose COMMIT the server answers with that error, as it is told to."""
+def breaking_off(number: int, words: str, then: str = "DO 0") -> Any:
+    """A cursor of PyMySQL whose COMMIT the server answers with that error, as it is told to.
+
+    `then` is what it is asked afterwards, instead of how its transaction stands.
+    """
     from pymysql.cursors import Cursor
 
     class BreaksOff(Cursor):
         def execute(self, query: Any, args: Any = None) -> int:
+            if query == "DO 0":
+                query = then
             if query == "COMMIT":
                 answer = f"MYSQL_ERRNO = {number}, MESSAGE_TEXT = '{words}'"
                 query = f"SIGNAL SQLSTATE 'HY000' SET {answer}"
@@ -201,8 +207,9 @@ def test_a_commit_that_the_server_breaks_off_is_unknown(
     ledger: Ledger, make_engine: Callable[..., Engine]
 ) -> None:
     """Where it goes on, its connection is given up all the same: who knows what stands there."""
-    for number in BROKEN_OFF[ledger.engine.name]:
-        cursor = breaking_off(number, "Got error 6 during COMMIT")
+    no_quorum = "SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047, MESSAGE_TEXT = 'not ready'"
+    for number, then in product(BROKEN_OFF[ledger.engine.name], ["DO 0", no_quorum]):
+        cursor = breaking_off(number, "Got error 6 during COMMIT", then)
         engine = make_engine(connect_args={"cursorclass": cursor})
         connection = engine.connect()
         connection.execute(ledger.write, {"n": number})

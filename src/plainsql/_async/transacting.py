@@ -236,9 +236,9 @@ class AsyncTransacting(AsyncFailing):
         """Tell whether, after `error` at COMMIT, the transaction may be stored."""
         if not isinstance(error, errors.DBAPIError):
             return self._link is None or self._nesting.doomed
-        if self._link is None:
-            return isinstance(error, LOST)
-        return error.code in self._link.dialect.unknown_codes and not error.retryable
+        if error.code in self._engine.dialect.unknown_codes:
+            return not error.retryable
+        return self._link is None and isinstance(error, LOST)
 
     async def _roll_back(self) -> None:
         link = self._link
