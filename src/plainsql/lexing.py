@@ -310,7 +310,7 @@ class _Scanner:
     def native(self, match: re.Match[str]) -> int:
         start = match.start()
         if match.group()[0] == "$" and self._word_ends_at(start):
-            return _end_of_word(self._sql, start)
+            return end_of_word(self._sql, start)
         if self._native_at < 0:
             self._native_at = start
         self._floor = match.end()
@@ -357,7 +357,7 @@ class _Scanner:
 
     def dollar(self, match: re.Match[str]) -> int:
         if not self._dollar_quotes_at(match.start()):
-            return _end_of_word(self._sql, match.start())
+            return end_of_word(self._sql, match.start())
         tag = match.group()
         end = self._sql.find(tag, match.end())
         if end < 0:
@@ -548,7 +548,8 @@ def _require_text(sql: str) -> None:
         ) from None
 
 
-def _end_of_word(sql: str, at: int) -> int:
+def end_of_word(sql: str, at: int) -> int:
+    """Return where the word ends that stands at `at`."""
     match = _WORD_END.match(sql, at)
     assert match is not None, "bug: the pattern of a word's end matches the empty text"
     return match.end()

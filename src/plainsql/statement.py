@@ -20,7 +20,7 @@ from plainsql.clause import REQUIRED
 from plainsql.dialect import PLAIN_VERBS
 from plainsql.driver import Many
 from plainsql.errors import ArgumentError, ParameterError, SQLTextError
-from plainsql.lexing import scan
+from plainsql.lexing import end_of_word, scan
 from plainsql.rendering import ENDING, Rendering, only_place
 from plainsql.result import PLAIN
 
@@ -126,6 +126,10 @@ class Examined:
         """Return name and place of the parameter of a value, and its line with a cast, if known."""
         del number
         return None
+
+    def unmeant(self) -> str:
+        """Return the first `:name` that touches a word, and so is no parameter; "" without one."""
+        return ""
 
 
 class Untouched(Examined):
@@ -294,6 +298,13 @@ class Compiled(Examined):
         start, end = sql.rfind("\n", 0, place.start) + 1, sql.find("\n", place.end)
         after = sql[place.end : end if end >= 0 else len(sql)]
         return name, place.start, f"{sql[start : place.start]}CAST(:{name} AS text){after}"
+
+    def unmeant(self) -> str:
+        """Return the first `:name` that touches a word, and so is no parameter; "" without one."""
+        if not self._scan.hints:
+            return ""
+        at = self._scan.hints[0]
+        return self.statement[at : end_of_word(self.statement, at + 1)]
 
     def _plan_many(self) -> Many:
         masked = self._scan.skeleton()

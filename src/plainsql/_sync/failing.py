@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from plainsql.dialect import Dialect
     from plainsql.statement import Examined
 
+#: What comes of a colon that the server can not read.
+UNREAD = (errors.SQLSyntaxError, errors.ProgrammingError)
 #: A statement of one line bears its caret itself, up to this column.
 WIDTH = 74
 #: After these it was the server that rolled the transaction back, if it is over.
@@ -125,6 +127,8 @@ class Failing(Loan):
         if number is not None and (cast := compiled.cast(number)) is not None:
             name, error.position, line = cast
             said = f"{said}: say the type of :{name}, by text(…, {name}=str) or in the SQL:\n{line}"
+        if type(error) in UNREAD and (name := compiled.unmeant()):
+            said = f"{said}: if {name} is a parameter, write a blank before it"
         text = f"{said}\n{_told(compiled.statement, error.position)}"
         if self._engine._show_parameters and values is not None:
             text += f"\n[parameters: {values!r}]"

@@ -149,3 +149,11 @@ def test_the_place_of_an_error_is_told_in_the_authors_text(
         *_, line, caret = str(caught.value).splitlines()
         assert caret.endswith(" ^")
         assert line[len(caret) - 1 :].startswith("".join(told))
+
+
+def test_a_colon_that_touches_a_word_is_told_with_what_to_write(
+    engine: Engine,
+) -> None:
+    with engine.connect() as connection:
+        with pytest.raises(errors.ProgrammingError, match="if :n is a parameter, write a bl"):
+            connection.execute("SELECT 1 LIMIT:n", {"n": 1})
