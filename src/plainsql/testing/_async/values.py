@@ -191,11 +191,9 @@ async def test_a_registered_way_wins_over_the_dialects(engine_async: AsyncEngine
 async def test_a_codec_may_give_another_value_of_its_type(engine_async: AsyncEngine) -> None:
     engine_async.codecs.register(str, lambda value: f"<{value}>")
     engine_async.codecs.register(int, lambda value: value + 1)
-    engine_async.codecs.register(Decimal, lambda value: value.quantize(Decimal("0.1")))
     async with engine_async.connect() as connection:
-        statement = text("SELECT :x, :y, :z AS z").columns(z=Decimal)
-        row = (await connection.execute(statement, {"x": "a", "y": 1, "z": Decimal("1.25")})).one()
-        assert row == ("<a>", 2, Decimal("1.2"))
+        row = (await connection.execute("SELECT :x, :y", {"x": "a", "y": 1})).one()
+        assert row == ("<a>", 2)
 
 
 async def test_a_registered_way_wins_over_the_type_of_a_parameter(

@@ -192,11 +192,9 @@ def test_a_registered_way_wins_over_the_dialects(engine: Engine) -> None:
 def test_a_codec_may_give_another_value_of_its_type(engine: Engine) -> None:
     engine.codecs.register(str, lambda value: f"<{value}>")
     engine.codecs.register(int, lambda value: value + 1)
-    engine.codecs.register(Decimal, lambda value: value.quantize(Decimal("0.1")))
     with engine.connect() as connection:
-        statement = text("SELECT :x, :y, :z AS z").columns(z=Decimal)
-        row = (connection.execute(statement, {"x": "a", "y": 1, "z": Decimal("1.25")})).one()
-        assert row == ("<a>", 2, Decimal("1.2"))
+        row = (connection.execute("SELECT :x, :y", {"x": "a", "y": 1})).one()
+        assert row == ("<a>", 2)
 
 
 def test_a_registered_way_wins_over_the_type_of_a_parameter(
