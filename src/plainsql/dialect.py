@@ -366,6 +366,19 @@ class Dialect:
         """Close a connection in any state, without waiting for the server."""
         raw.close()
 
+    drains_streams: ClassVar[bool] = False
+    """Whether closing a stream takes as long as what is left of it: a connection that comes back
+    with one open is given up instead.
+    """
+
+    def reset(self, raw: Any) -> bool:
+        """Leave nothing of the session behind; False where that can not be: it is closed then."""
+        return False
+
+    async def reset_async(self, raw: Any) -> bool:
+        """The awaitable twin, for a driver that is awaited itself."""
+        return False
+
     # -- transactions --------------------------------------------------------------------------
 
     def begin(
