@@ -72,6 +72,7 @@ class QueuePool:
         self._full_reset = full_reset
         self._stacks = stacks
         self._leak_after = leak_after
+        self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
         self._dropped: deque[Claim] = deque()
         self._begin_afresh()
@@ -113,7 +114,7 @@ class QueuePool:
             if self.ledger.stale:
                 self._close_stale()
             note_site(claim)
-            if self._stacks or self._leak_after is not None:
+            if self._notes_more:
                 self._note_more(claim)
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
