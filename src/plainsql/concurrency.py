@@ -510,18 +510,22 @@ async def reset_async(link: Any) -> bool:
     return done
 
 
-def hard_close(dialect: Dialect, raw: Any) -> None:
+def hard_close(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
     """Close a doubtful connection without any protocol; never waits for the server."""
+    del then  # no thread but this one is at work on it
     with suppress(OSError, dialect.driver_error):
         dialect.abort(raw)
     with suppress(OSError, dialect.driver_error):
         dialect.finish(raw)
 
 
-def hard_close_async(dialect: Dialect, raw: Any) -> None:
-    """Close a doubtful connection without any protocol; never waits for the server."""
+def hard_close_async(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
+    """Close a doubtful connection without any protocol; never waits for the server.
+
+    `then` is called when the thread that was at work on it has ended.
+    """
     if hasattr(raw, "abort"):
-        raw.abort()
+        raw.abort(then)
     else:
         hard_close(dialect, raw)
 
