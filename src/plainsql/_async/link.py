@@ -161,9 +161,25 @@ class AsyncLink:
         except (self.dialect.driver_error, OSError):
             self.abort()
 
-    def abort(self) -> None:
-        """Close a doubtful connection without any protocol; never waits for the server."""
-        hard_close_async(self.dialect, self.raw)
+    @property
+    def lingers(self) -> bool:
+        """Whether a thread is at work on the connection that can not be called back.
+
+        It waits for something else than a socket, as SQLite for a lock.
+        """
+        return self.own is not self.raw and self.poll is None and self.raw.is_at_work
+
+    def abort(self, then: Callable[[], None] | None = None) -> None:
+        """Close a doubtful connection without any protocol; never waits for the server.
+
+        `then` is called when a thread that was at work on it has ended.
+        """
+        hard_close_async(self.dialect, self.raw, then)
+
+    def cut(self) -> None:
+        """Let what waits on the connection fail; its user closes it then."""
+        with suppress(OSError, self.dialect.driver_error):
+            self.dialect.abort(self.own)
 
     def orphan(self) -> None:
         """Keep a child from using what its parent opened, or a loop what another one did."""
@@ -221,11 +237,15 @@ class AsyncOpener:
         self._database = dialect.open_database(url)
 
     def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what lives as long as the pool: an in-memory database ends."""
         if self._database is not None:
             self._database.close()
 
     def renew(self) -> None:
-        """Let go of what lives as long as the pool: an in-memory database ends."""
+        """Begin anew with what lives as long as the pool."""
         if self._database is not None:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
