@@ -280,6 +280,10 @@ CASES: dict[str, Callable[[str], None]] = {
     )
 }
 
+if (3, 12) <= sys.version_info < (3, 12, 2):
+    # no thread begins there once the main one is over: python/cpython#113964
+    del CASES["loop_outlived_with_a_limit"]
+
 if __name__ == "__main__":
     CASES[sys.argv[1]](sys.stdin.read())
     print(time.monotonic(), flush=True)
