@@ -145,14 +145,16 @@ class AsyncLink:
 
     async def _bounded(self, call: Callable[[], Awaitable[bool]]) -> bool:
         """Clean up, for `CLEAN_UP` seconds at most; False where that fails."""
+        watch = self.watch
         try:
-            self.watch.arm(CLEAN_UP, CLEAN_UP)
+            watch.arm(CLEAN_UP, CLEAN_UP)
             try:
-                return await call()
+                done = await call()
             finally:
-                await self.watch.disarm()
+                await watch.disarm()
         except (self.dialect.driver_error, NotSupportedError):
             return False
+        return done and not (watch.asked or watch.cut)
 
     async def close(self) -> None:
         """Close politely a connection that nobody uses any more."""
@@ -249,6 +251,10 @@ class AsyncOpener:
         if self._database is not None:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
+
+    def begin_in_child(self) -> None:
+        """Begin with new caches after a fork: a thread of the parent may have held their locks."""
+        self._caches = {}
 
     async def _connect(self) -> Any:
         """Connect; what our own connect raises bears no frames, for theirs hold the password."""

@@ -226,7 +226,7 @@ class AsyncQueuePool:
 
     def _inherit(self, heir: Claim, link: AsyncLink | None) -> None:
         slot = heir.slot
-        if link is None or slot is None or slot.claim is not heir:
+        if link is None or slot is None or slot.claim is not heir or slot.closed:
             if link is not None:
                 link.abort()
             self.abandon(heir)
@@ -354,6 +354,7 @@ class AsyncQueuePool:
         slots = self.ledger.forget()
         _inherited.extend(slots)
         self._begin_afresh()
+        self._opener.begin_in_child()
         for slot in slots:
             slot.claim = None
             if slot.raw is not None:
@@ -390,6 +391,7 @@ class AsyncQueuePool:
         for slot in list(self.ledger.slots):
             if slot.raw is not None:
                 slot.raw.cut()
+        await self._close_stale()
         self._opener.close()
 
     def status(self) -> PoolStatus:

@@ -146,14 +146,16 @@ class Link:
 
     def _bounded(self, call: Callable[[], bool]) -> bool:
         """Clean up, for `CLEAN_UP` seconds at most; False where that fails."""
+        watch = self.watch
         try:
-            self.watch.arm(CLEAN_UP, CLEAN_UP)
+            watch.arm(CLEAN_UP, CLEAN_UP)
             try:
-                return call()
+                done = call()
             finally:
-                self.watch.disarm()
+                watch.disarm()
         except (self.dialect.driver_error, NotSupportedError):
             return False
+        return done and not (watch.asked or watch.cut)
 
     def close(self) -> None:
         """Close politely a connection that nobody uses any more."""
@@ -250,6 +252,10 @@ class Opener:
         if self._database is not None:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
+
+    def begin_in_child(self) -> None:
+        """Begin with new caches after a fork: a thread of the parent may have held their locks."""
+        self._caches = {}
 
     def _connect(self) -> Any:
         """Connect; what our own connect raises bears no frames, for theirs hold the password."""

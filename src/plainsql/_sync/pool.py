@@ -227,7 +227,7 @@ class QueuePool:
 
     def _inherit(self, heir: Claim, link: Link | None) -> None:
         slot = heir.slot
-        if link is None or slot is None or slot.claim is not heir:
+        if link is None or slot is None or slot.claim is not heir or slot.closed:
             if link is not None:
                 link.abort()
             self.abandon(heir)
@@ -355,6 +355,7 @@ class QueuePool:
         slots = self.ledger.forget()
         _inherited.extend(slots)
         self._begin_afresh()
+        self._opener.begin_in_child()
         for slot in slots:
             slot.claim = None
             if slot.raw is not None:
@@ -391,6 +392,7 @@ class QueuePool:
         for slot in list(self.ledger.slots):
             if slot.raw is not None:
                 slot.raw.cut()
+        self._close_stale()
         self._opener.close()
 
     def status(self) -> PoolStatus:
