@@ -12,6 +12,7 @@ between any two lines loses nothing.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from plainsql.errors import PoolClosed
@@ -202,7 +203,7 @@ class Ledger:
         is as good as before, and goes to the next: `unused`.
         """
         self.mend(now)
-        if claim in self.waiters:
+        with suppress(ValueError):  # it does not wait
             self.waiters.remove(claim)
         for slot in [slot for slot in self.slots if slot.claim is claim]:
             if unused and slot.raw is not None:
@@ -235,8 +236,7 @@ class Ledger:
         slot.taken = now
         self.waiters.popleft()
         self.handoffs += 1
-        if claim.cell is not None:
-            claim.cell.wake()
+        _wake(claim)
 
     def mend(self, now: float) -> None:
         """Make the lists agree with the places, and wake who may not have been.
@@ -251,12 +251,12 @@ class Ledger:
         known = set(kept)
         self.idle = kept + [s for s in self.slots if s.claim is None and s not in known]
         holding = {slot.claim for slot in self.slots if slot.claim is not None}
-        served = [c for c in self.waiters if c.error is not None or c in holding]
-        if served:
-            self.waiters = deque([c for c in self.waiters if c not in holding and c.error is None])
-        for claim in [*served, *holding]:
-            if claim.cell is not None:
-                claim.cell.wake()
+        waiters = self.waiters
+        while waiters and (waiters[0].error is not None or waiters[0] in holding):
+            _wake(waiters[0])
+            waiters.popleft()  # whoever is served, or fails, is the first of those that are left
+        for claim in holding:
+            _wake(claim)
         self._serve(now)
 
     # -- wait ----------------------------------------------------------------------------------
@@ -271,8 +271,7 @@ class Ledger:
         """Let all who wait fail at once."""
         for claim in self.waiters:
             claim.error = error
-            if claim.cell is not None:
-                claim.cell.wake()
+            _wake(claim)
         self.waiters.clear()
 
     # -- the whole pool ------------------------------------------------------------------------
@@ -312,3 +311,8 @@ class Ledger:
     def status(self) -> PoolStatus:
         """Return a snapshot."""
         return PoolStatus(self)
+
+
+def _wake(claim: Claim) -> None:
+    if claim.cell is not None:
+        claim.cell.wake()
