@@ -111,6 +111,7 @@ class Ledger:
         self.doubtful: list[Slot] = []
         self.epoch = 0
         self.is_closed = False
+        self.is_amid = False
         self.checkouts = self.handoffs = self.opened_count = self.closed_count = self.timeouts = 0
 
     # -- take ----------------------------------------------------------------------------------
@@ -122,6 +123,8 @@ class Ledger:
         """
         if self.is_closed:
             raise PoolClosed("the pool is closed")
+        if self.is_amid:
+            self.mend(now)
         self.checkouts += 1
         if self.waiters:
             self.waiters.append(claim)
@@ -183,6 +186,8 @@ class Ledger:
         slot = claim.slot
         if slot is None or slot.claim is not claim or slot.closed:
             return
+        if self.is_amid:
+            self.mend(now)
         slot.released = now
         if slot.expires <= now or self.is_closed:
             self._retire(slot, self.stale)
@@ -230,11 +235,13 @@ class Ledger:
                 return
 
     def _assign(self, slot: Slot, now: float) -> None:
+        self.is_amid = True  # or another thread could serve the first in the queue once more
         claim = self.waiters[0]
         slot.claim = claim
         claim.slot = slot
         slot.taken = now
         self.waiters.popleft()
+        self.is_amid = False
         self.handoffs += 1
         _wake(claim)
 
@@ -257,12 +264,16 @@ class Ledger:
             waiters.popleft()  # whoever is served, or fails, is the first of those that are left
         for claim in holding:
             _wake(claim)
+        self.is_amid = False
         self._serve(now)
 
     # -- wait ----------------------------------------------------------------------------------
 
     def leave(self, claim: Claim) -> None:
         """Take a claim that waited in vain out of the queue, unless it was served meanwhile."""
+        for slot in self.slots:
+            if slot.claim is claim:
+                claim.slot = slot  # an interrupt may have kept it from being told
         if claim.slot is None and claim.error is None:
             self.waiters.remove(claim)
             self.timeouts += 1
