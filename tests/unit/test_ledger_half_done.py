@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plainsql import ledger
+from plainsql.concurrency import tell_dropped
 from plainsql.ledger import Claim, Ledger
 
 if TYPE_CHECKING:
@@ -90,3 +92,9 @@ def test_one_that_is_served_and_was_not_told_does_not_leave_in_vain() -> None:
         if not was_interrupted:
             assert holds
             return
+
+
+def test_a_connection_is_dropped_while_one_that_came_has_nothing_to_sleep_on_yet() -> None:
+    book, _, (first, _) = full()
+    assert first.cell is None
+    tell_dropped(SimpleNamespace(ledger=book))
