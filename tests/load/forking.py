@@ -40,9 +40,9 @@ class Forks:
 
     def faults(self) -> Iterator[str]:
         """Say what breaks the rule: rows F8 and F9 of the fault matrix."""
-        for child in self.children:
+        for number, child in enumerate(self.children, 1):
             if "seconds" not in child:
-                yield f"a child failed: {child['failed']}"
+                yield f"child {number} failed: {child['failed']}"
             elif child["seconds"] > LIMIT:
                 yield f"a child took {child['seconds']:.2f} s"
             elif child["opened"] != 1:

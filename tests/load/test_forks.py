@@ -26,15 +26,17 @@ EXITS = (
 @pytest.mark.parametrize("side", ["sync", "async"])
 def test_children_work_whatever_the_parents_threads_are_at(url: str, side: str) -> None:
     came = fork(url, side, FORKS)
-    print(came)
-    assert list(came.faults()) == []
+    faults = list(came.faults())
+    print(came, *faults, sep="\n")
+    assert not faults
 
 
 @pytest.mark.slow
 def test_programs_end_soon_silently_and_by_their_own_code(url: str) -> None:
     ends = end(url, [case for case in EXITS if case in CASES])
-    print(told(ends))
-    assert [fault for ended in ends for fault in ended.faults()] == []
+    faults = [fault for ended in ends for fault in ended.faults()]
+    print(told(ends), *faults, sep="\n")
+    assert not faults
 
 
 @pytest.mark.parametrize(
