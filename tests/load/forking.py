@@ -38,17 +38,17 @@ class Forks:
         """How long the slowest child took, of those that had an answer."""
         return max((child.get("seconds", 0.0) for child in self.children), default=0.0)
 
-    def faults(self) -> Iterator[str]:
+    def faults(self, limit: float = LIMIT) -> Iterator[str]:
         """Say what breaks the rule: rows F8 and F9 of the fault matrix."""
         for number, child in enumerate(self.children, 1):
             if "seconds" not in child:
                 yield f"child {number} failed: {child['failed']}"
-            elif child["seconds"] > LIMIT:
-                yield f"a child took {child['seconds']:.2f} s"
+            elif child["seconds"] > limit:
+                yield f"child {number} took {child['seconds']:.2f} s"
             elif child["opened"] != 1:
-                yield f"a child opened {child['opened']} connections"
+                yield f"child {number} opened {child['opened']} connections"
             elif child["session"] in self.traffic.sessions - {None}:
-                yield f"a child worked in the parent's session {child['session']}"
+                yield f"child {number} worked in the parent's session {child['session']}"
         for error in self.traffic.errors:
             yield f"in the parent: {error!r}"
         if len(self.traffic.opened) > PLACES:
