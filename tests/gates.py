@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.servers import RawConnection
 
 #: Seconds after which one who waits goes on by itself.
-LONGEST = 20
+LONGEST = 10
 
 
 class Means(NamedTuple):
