@@ -34,30 +34,26 @@ class RowSkipper:
         """Return the last packet once it is there; OutOfStepError says that it never will be."""
         rest = self._rest + piece
         at, sequence, goes_on = self._at, self._sequence, self._goes_on
-        end = len(rest) - 4
+        last, end = None, len(rest) - 4
         while at < end:
             size = rest[at] | rest[at + 1] << 8 | rest[at + 2] << 16
             if rest[at + 3] != sequence:
                 raise OutOfStepError(f"packet {sequence} is missing")
             kind = rest[at + 4]
             if kind >= EOF and not goes_on and (kind == ERROR or size < SHORT):
-                return self._last(rest, at, size)
+                last = _only(rest[at + 4 :], size)
+                break
             at += 4 + size
             sequence = (sequence + 1) & 0xFF
             goes_on = size == LONGEST
         self._sequence, self._goes_on = sequence, goes_on
-        self._keep(rest, at)
-        return None
-
-    def _keep(self, rest: bytes, at: int) -> None:
         self._rest = rest[at:]
         self._at = max(0, at - len(rest))
+        return last
 
-    def _last(self, rest: bytes, at: int, size: int) -> bytes | None:
-        beyond = at + 4 + size
-        if beyond < len(rest):
-            raise OutOfStepError("something follows the last packet")
-        if beyond == len(rest):
-            return rest[at + 4 :]
-        self._keep(rest, at)
-        return None
+
+def _only(rest: bytes, size: int) -> bytes | None:
+    """Return what must be the last packet, or None if a part of it is yet to come."""
+    if len(rest) > size:
+        raise OutOfStepError("something follows the last packet")
+    return rest if len(rest) == size else None
