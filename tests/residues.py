@@ -31,6 +31,7 @@ SQLITE = (
     ),
 )
 POSTGRESQL = (
+    Residue("sequence", ("SELECT nextval('{second}_numbers')",), "SELECT lastval()"),
     Residue("search path", ("SET search_path = pg_catalog",), "SHOW search_path"),
     Residue("time zone", ("SET TIME ZONE 'Asia/Tokyo'",), "SHOW timezone"),
     Residue("time limit", ("SET statement_timeout = 77777",), "SHOW statement_timeout"),
@@ -58,11 +59,6 @@ POSTGRESQL = (
         "temporary table",
         ("CREATE TEMP TABLE residue (x INT)",),
         "SELECT to_regclass('pg_temp.residue')",
-    ),
-    Residue(
-        "sequence",
-        ("CREATE TEMP SEQUENCE numbers", "SELECT nextval('pg_temp.numbers')"),
-        "SELECT lastval()",
     ),
     Residue("channel", ("LISTEN residue",), "SELECT count(*) FROM pg_listening_channels()"),
     Residue(
@@ -136,10 +132,16 @@ RESIDUES = {
     "mysql": of_mysql("transaction"),
     "mariadb": of_mysql("tx"),
 }
-ROLES = {
-    "postgresql": ("CREATE ROLE {role}",),
-    "mysql": ("CREATE ROLE {role}", "GRANT {role} TO current_user()"),
-    "mariadb": ("CREATE ROLE {role}",),  # its creator is granted it
+TABLES = ("CREATE TABLE {first} (x INT)", "CREATE TABLE {second} (x INT)")
+#: What must be there first; the role is dropped afterwards.
+GROUNDS = {
+    "sqlite": TABLES,
+    "postgresql": (
+        *("CREATE ROLE {role}", *TABLES),
+        "CREATE SEQUENCE {second}_numbers OWNED BY {second}.x",
+    ),
+    "mysql": ("CREATE ROLE {role}", "GRANT {role} TO current_user()", *TABLES),
+    "mariadb": ("CREATE ROLE {role}", *TABLES),  # its creator is granted it
 }
 
 
@@ -164,12 +166,11 @@ class Residues:
         return sql.format(**self._names)
 
     def __enter__(self) -> Self:
-        tables = ("CREATE TABLE {first} (x INT)", "CREATE TABLE {second} (x INT)")
-        self._run(*ROLES.get(self._kind, ()), *tables)
+        self._run(*GROUNDS[self._kind])
         return self
 
     def __exit__(self, *told: object) -> None:
-        if self._kind in ROLES:
+        if self._kind != "sqlite":
             self._run("DROP ROLE {role}")
 
     def _run(self, *texts: str) -> None:

@@ -50,11 +50,10 @@ TUPLES_OK = 2
 MESSAGE = (1 << 30) - 4096
 CANCEL_TIMEOUT = 5.0  # in seconds, for the connection that carries the request
 PIPELINE_OFF = 0
-#: The parts of DISCARD ALL, which is not for one trip with others, and RESET ROLE: the role that a
-#: session begins with may be a setting of its user.
+#: The parts of DISCARD ALL, of which psycopg takes note only the first time it sees that text.
 RESET = "; ".join(
     (
-        *("CLOSE ALL", "SET SESSION AUTHORIZATION DEFAULT", "RESET ALL", "RESET ROLE"),
+        *("CLOSE ALL", "SET SESSION AUTHORIZATION DEFAULT", "RESET ALL"),
         *("DEALLOCATE ALL", "UNLISTEN *", "SELECT pg_advisory_unlock_all()"),
         *("DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES"),
     )

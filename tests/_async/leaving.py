@@ -88,10 +88,10 @@ async def test_a_session_that_was_reset_serves_on(
         raw = connection.connection
         await connection.exec_driver_sql(f"CREATE TABLE {table_name} (x INT)")
         await connection.commit()
-        for n in range(12):
+        for n in range(18):
             assert await connection.scalar("SELECT :n", {"n": n}) == n
             await connection.rollback()
-            if n % 4 == 3 and CLEANS[database_kind]:
+            if n % 6 == 5 and CLEANS[database_kind]:
                 assert await reset_async(engine_async.dialect, raw)
         await connection.exec_driver_sql(f"INSERT INTO {table_name} VALUES (1)")
         await connection.rollback()

@@ -89,10 +89,10 @@ def test_a_session_that_was_reset_serves_on(
         raw = connection.connection
         connection.exec_driver_sql(f"CREATE TABLE {table_name} (x INT)")
         connection.commit()
-        for n in range(12):
+        for n in range(18):
             assert connection.scalar("SELECT :n", {"n": n}) == n
             connection.rollback()
-            if n % 4 == 3 and CLEANS[database_kind]:
+            if n % 6 == 5 and CLEANS[database_kind]:
                 assert reset(engine.dialect, raw)
         connection.exec_driver_sql(f"INSERT INTO {table_name} VALUES (1)")
         connection.rollback()

@@ -128,8 +128,10 @@ def test_a_reset_runs_what_the_drivers_connect_runs(engine: Engine) -> None:
     before = answer(raw, asked)
     assert before.startswith("7 ANSI_QUOTES")
     raw.set_character_set("utf8mb4")
-    raw.query("SET @begun = 8, sql_mode = '', autocommit = 0")
+    raw.query("SET @begun = 8, sql_mode = ''")
+    raw.autocommit(False)
     assert engine.dialect.reset(raw)
+    assert raw.autocommit_mode is True
     assert (answer(raw, asked), raw.charset) == (before, "latin1")
     assert engine.dialect.lexical_rules(raw).strings == "'"
     raw.close()
