@@ -22,7 +22,7 @@ RULES = [
     (r"Opening\[(\w+(?:\[\w+\])?)\]", r"\1"),
     (r"\bOpening\((self\..*)\)$", r"\1"),
     (r"^from plainsql\.concurrency import Opening\n", ""),
-    (r"\bOpening, ", ""),
+    (r"\bOpening, |^    Opening,\n", ""),
     (r"source of the sync twin", "the sync twin"),
     (r"async def ", "def "),
     (r"async with ", "with "),

@@ -9,11 +9,17 @@ from __future__ import annotations
 import os
 import threading
 import time
+from _thread import RLock
 from contextlib import suppress
+from functools import wraps
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from weakref import WeakSet
 
+from plainsql import row
 from plainsql.errors import ArgumentError
+from plainsql.holders import task_name, thread_name, user_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,20 +30,35 @@ if TYPE_CHECKING:
     from plainsql.driver import Many
 
 T = TypeVar("T")
+P = ParamSpec("P")
+Self = TypeVar("Self", bound="Exclusive")
 
-#: Counts the forks that this process is the child of; a pool compares it at every checkout.
+#: Counts the forks that this process is the child of.
 forks = 0
+#: What begins afresh in a child: `begin_in_child` of each is called there before anything else.
+at_fork: WeakSet[Any] = WeakSet()
 
 
-def _count_fork() -> None:
+def _begin_in_child() -> None:
     global forks
     forks += 1
+    row.begin_in_child()
+    for one in list(at_fork):
+        one.begin_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
+    os.register_at_fork(after_in_child=_begin_in_child)
 
-Mutex = threading.Lock
+#: A thread may take it again, so that it can mend what an interrupt left half done.
+Mutex = RLock
+
+
+def let_go(mutex: Any) -> None:
+    """Give up a mutex that an interrupt may have kept from being given up."""
+    with suppress(RuntimeError):  # it is this thread's no more
+        while True:
+            mutex.release()
 
 
 class AsyncMutex:
@@ -50,8 +71,12 @@ class AsyncMutex:
         pass
 
 
+def let_go_async(mutex: AsyncMutex) -> None:
+    """Do nothing: there is nothing to give up."""
+
+
 class Cell:
-    """What one waiting thread sleeps on."""
+    """What one waiting thread sleeps on; woken once or more often before it sleeps, it wakes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,11 +84,12 @@ class Cell:
 
     def wake(self) -> None:
         """Wake the thread."""
-        self._lock.release()
+        with suppress(RuntimeError):  # it was woken before
+            self._lock.release()
 
     def wait(self, seconds: float) -> bool:
         """Sleep until woken, `seconds` at most; tell whether it was woken."""
-        return self._lock.acquire(timeout=max(0.0, seconds))
+        return self._lock.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
 
 class AsyncCell:
@@ -85,6 +111,145 @@ class AsyncCell:
 
         done, _ = await asyncio.wait([self._future], timeout=max(0.0, seconds))
         return bool(done)
+
+
+def tell_dropped(pool: Any) -> None:
+    """Let the first who waits look after a dropped connection; called while garbage is collected.
+
+    Whoever comes later, or leaves the queue, looks after it anyway.
+    """
+    with suppress(IndexError):
+        cell = pool.ledger.waiters[0].cell
+        if cell is not None:
+            cell.wake()
+
+
+def tell_dropped_async(pool: Any) -> None:
+    """Let the loop look after a dropped connection; called while garbage is collected."""
+    with suppress(RuntimeError):  # the loop was closed
+        pool.loop.call_soon_threadsafe(pool.collect)
+
+
+class Exclusive:
+    """What one thread or task uses at a time."""
+
+    __slots__ = ()
+
+    _turn: Any
+
+    def _refuse(self) -> None:
+        """Raise InterfaceError, naming who is here and who came."""
+        raise NotImplementedError
+
+    def _doubt(self, exc: BaseException) -> None:
+        """Take note of an interrupt that came out of a call."""
+        raise NotImplementedError
+
+
+def exclusive(
+    method: Callable[Concatenate[Self, P], T],
+) -> Callable[Concatenate[Self, P], T]:
+    """Let one thread at a time into a method, and into all others of the object."""
+
+    @wraps(method)
+    def guarded(self: Self, *args: P.args, **kwargs: P.kwargs) -> T:
+        turn = self._turn
+        if not turn.acquire(False):
+            self._refuse()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                self._doubt(exc)
+            raise
+        finally:
+            turn.release()
+
+    return cast("Callable[Concatenate[Self, P], T]", guarded)
+
+
+def exclusive_async(
+    method: Callable[Concatenate[Self, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]:
+    """Let one task at a time into a method, and into all others of the object."""
+
+    @wraps(method)
+    async def guarded(self: Self, *args: P.args, **kwargs: P.kwargs) -> T:
+        turn = self._turn
+        if not turn.acquire(False):
+            self._refuse()
+        try:
+            return await method(self, *args, **kwargs)
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                self._doubt(exc)
+            raise
+        finally:
+            turn.release()
+
+    return cast("Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]", guarded)
+
+
+#: Whose turn it is: the thread that has it may take it again.
+Turn = RLock
+
+
+class AsyncTurn:
+    """Whose turn it is: the task that has it may take it again."""
+
+    __slots__ = ("_task", "_times")
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._times = 0
+
+    def acquire(self, _blocking: bool) -> bool:
+        """Take it, or return False: another task has it."""
+        import asyncio
+
+        task = asyncio.current_task()
+        if self._times and self._task is not task and not self._is_over():
+            return False
+        if self._task is not task:
+            self._task, self._times = task, 0
+        self._times += 1
+        return True
+
+    def _is_over(self) -> bool:
+        return self._task is None or self._task.done()
+
+    def release(self) -> None:
+        """Give it up, once for each time it was taken."""
+        self._times -= 1
+        if self._times <= 0:
+            self._task = None
+
+    def name(self) -> str:
+        """Name the task that has it."""
+        return "another task" if self._task is None else f"task {self._task.get_name()!r}"
+
+
+def name_user(connection: Any) -> str:
+    """Name the thread that is at work on a connection."""
+    return user_of(connection)
+
+
+def name_user_async(connection: Any) -> str:
+    """Name the task that is at work on a connection."""
+    name: str = connection._turn.name()  # noqa: SLF001 - a connection's, as `exclusive` uses it
+    return name
+
+
+current_owner = threading.get_ident
+name_owner = thread_name
+name_owner_async = task_name
+
+
+def current_owner_async() -> int:
+    """Return the number of the task that runs."""
+    import asyncio
+
+    return id(asyncio.current_task())
 
 
 class Opening(Generic[T]):
@@ -129,14 +294,19 @@ class Opening(Generic[T]):
             )
 
 
-def shielded(value: T, orphan: Callable[[T], None]) -> T:
+def shielded(value: T, bequeath: Callable[[], Callable[[T | None], None]]) -> T:
     """Return what the call before returned: a thread is not cancelled."""
-    del orphan
+    del bequeath
     return value
 
 
-async def shielded_async(opening: Coroutine[Any, Any, T], orphan: Callable[[T], None]) -> T:
-    """Await; if the caller is cancelled meanwhile, go on and give the outcome to `orphan`."""
+async def shielded_async(
+    opening: Coroutine[Any, Any, T], bequeath: Callable[[], Callable[[T | None], None]]
+) -> T:
+    """Await; if the caller is cancelled meanwhile, go on without it.
+
+    The outcome, or None, is then given to what `bequeath` returns; it is called at once.
+    """
     import asyncio
 
     task = asyncio.ensure_future(opening)
@@ -144,18 +314,17 @@ async def shielded_async(opening: Coroutine[Any, Any, T], orphan: Callable[[T], 
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         if not task.cancelled():
-            task.add_done_callback(lambda done: _pass_on(done, orphan))
+            inherit = bequeath()
+            task.add_done_callback(lambda done: inherit(_outcome(done)))
         raise
 
 
-def _pass_on(task: asyncio.Task[T], orphan: Callable[[T], None]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        orphan(task.result())
+def _outcome(task: asyncio.Task[T]) -> T | None:
+    return None if task.cancelled() or task.exception() is not None else task.result()
 
 
-def current_loop() -> object:
-    """Tell which loop the pool belongs to: none."""
-    return None
+#: Tells which loop the pool belongs to: none.  Called at every checkout, hence not of Python.
+current_loop: Callable[[], object] = repeat(None).__next__
 
 
 def current_loop_async() -> asyncio.AbstractEventLoop:
@@ -163,19 +332,6 @@ def current_loop_async() -> asyncio.AbstractEventLoop:
     import asyncio
 
     return asyncio.get_running_loop()
-
-
-def current_task() -> str:
-    """Name the thread, for messages."""
-    return f"thread {threading.current_thread().name!r}"
-
-
-def current_task_async() -> str:
-    """Name the task, for messages."""
-    import asyncio
-
-    task = asyncio.current_task()
-    return f"task {task.get_name()!r}" if task else "no task"
 
 
 def stream_cursor(dialect: Dialect, raw: Any, batch: int) -> Any:
@@ -343,18 +499,37 @@ async def cancel_async(dialect: Dialect, raw: Any, own: Any) -> None:
         await asyncio.to_thread(dialect.cancel, own)
 
 
-def hard_close(dialect: Dialect, raw: Any) -> None:
+def reset(link: Any) -> bool:
+    """Leave nothing of a session; as `Dialect.reset`."""
+    done: bool = link.dialect.reset(link.own)
+    return done
+
+
+async def reset_async(link: Any) -> bool:
+    """Leave nothing of a session; as `Dialect.reset`."""
+    if link.own is link.raw:
+        done: bool = await link.dialect.reset_async(link.raw)
+    else:
+        done = await link.raw.run(lambda: link.dialect.reset(link.own))
+    return done
+
+
+def hard_close(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
     """Close a doubtful connection without any protocol; never waits for the server."""
+    del then  # no thread but this one is at work on it
     with suppress(OSError, dialect.driver_error):
         dialect.abort(raw)
     with suppress(OSError, dialect.driver_error):
         dialect.finish(raw)
 
 
-def hard_close_async(dialect: Dialect, raw: Any) -> None:
-    """Close a doubtful connection without any protocol; never waits for the server."""
+def hard_close_async(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
+    """Close a doubtful connection without any protocol; never waits for the server.
+
+    `then` is called when the thread that was at work on it has ended.
+    """
     if hasattr(raw, "abort"):
-        raw.abort()
+        raw.abort(then)
     else:
         hard_close(dialect, raw)
 

@@ -3,62 +3,65 @@
 Floor 2: pure.  No lock, no clock, no I/O: the shell calls it with its lock held, brings the time,
 and acts outside the lock.  A place is counted from before its connection is opened until it is
 given up; waiters are served first come, first served, by direct hand-over.
+
+The truth is what stands in the places: `slot.claim`, `slot.raw` and `slot.closed`, each changed by
+one assignment.  The lists beside them are made to agree with it by `mend`, so that an interrupt
+between any two lines loses nothing.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from plainsql.errors import PoolClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-CONNECTING: Final = "connecting"
-IDLE: Final = "idle"
-BUSY: Final = "busy"
-CLOSED: Final = "closed"
-
-WAITING: Final = "waiting"
-ASSIGNED: Final = "assigned"
-ABANDONED: Final = "abandoned"
-FAILED: Final = "failed"
+    from types import CodeType
 
 FOREVER: Final = float("inf")
+
+
+class Wakes(Protocol):
+    """What one who waits sleeps on; it may be woken twice."""
+
+    def wake(self) -> None:
+        """Wake it."""
+
+
+class Claim:
+    """One who asks for a connection: waits, then holds a place, then has given it back.
+
+    `slot` is its place as soon as it was assigned one, `error` why it never will be.  `cell` is
+    what it sleeps on while it waits.  The rest tells who it is: `owner` is the thread's or the
+    task's number, `code` and `line` are where it asked, `stack` how it came there.
+    """
+
+    slot: Slot | None = None
+    error: BaseException | None = None
+    cell: Wakes | None = None
+    owner: int = 0
+    code: CodeType | None = None
+    line: int = 0
+    stack: str = ""
 
 
 class Slot:
     """A place in the pool and the connection in it.
 
-    `raw` is the shell's, None while connecting; `holder` is whatever tells who took it.  Times
+    `raw` is the shell's, None while connecting; `claim` is who holds it, None while idle.  Times
     are monotonic seconds.  `epoch` is the pool's when the connection was last known to be good.
     """
 
-    __slots__ = ("born", "epoch", "expires", "holder", "raw", "released", "state", "taken")
+    __slots__ = ("claim", "closed", "epoch", "expires", "raw", "released", "taken")
 
-    def __init__(self) -> None:
+    def __init__(self, claim: Claim, now: float) -> None:
+        self.claim: Claim | None = claim
         self.raw: Any = None
-        self.state: str = CONNECTING
-        self.born = self.released = self.taken = 0.0
+        self.closed = False
+        self.taken = self.released = now
         self.expires = FOREVER
         self.epoch = 0
-        self.holder: Any = None
-
-
-class Waiter:
-    """One who waits for a place: waiting, then assigned, abandoned or failed; never back.
-
-    `wake` is called by the shell, outside the lock, after the state has changed.
-    """
-
-    __slots__ = ("error", "slot", "state", "wake")
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self.state: str = WAITING
-        self.slot: Slot | None = None
-        self.error: BaseException | None = None
-        self.wake = wake
 
 
 class PoolStatus:
@@ -73,7 +76,7 @@ class PoolStatus:
         self.size = ledger.size
         self.max = ledger.max
         self.idle = len(ledger.idle)
-        self.connecting = sum(slot.state == CONNECTING for slot in ledger.slots)
+        self.connecting = sum(slot.raw is None for slot in ledger.slots)
         self.busy = len(ledger.slots) - self.idle - self.connecting
         self.waiting = len(ledger.waiters)
         self.checkouts = ledger.checkouts
@@ -93,7 +96,8 @@ class PoolStatus:
 class Ledger:
     """The book of one pool: at most `size + max_overflow` places, `size` of them kept idle.
 
-    `max_overflow` -1 sets no limit.  `stale` holds what the shell has to close.
+    `max_overflow` -1 sets no limit.  The shell has to close what is in `stale`, politely, and in
+    `doubtful`, without any protocol.
     """
 
     def __init__(self, size: int, max_overflow: int) -> None:
@@ -101,15 +105,16 @@ class Ledger:
         self.max: float = FOREVER if max_overflow < 0 else size + max_overflow
         self.slots: set[Slot] = set()
         self.idle: list[Slot] = []
-        self.waiters: deque[Waiter] = deque()
+        self.waiters: deque[Claim] = deque()
         self.stale: list[Slot] = []
+        self.doubtful: list[Slot] = []
         self.epoch = 0
         self.is_closed = False
         self.checkouts = self.handoffs = self.opened_count = self.closed_count = self.timeouts = 0
 
     # -- take ----------------------------------------------------------------------------------
 
-    def take(self, now: float) -> Slot | None:
+    def take(self, claim: Claim, now: float) -> Slot | None:
         """Return the youngest idle place, or a new one to connect in, or None: wait.
 
         A newcomer never passes a queue.  `PoolClosed` after `close()`.
@@ -118,125 +123,157 @@ class Ledger:
             raise PoolClosed("the pool is closed")
         self.checkouts += 1
         if self.waiters:
+            self.waiters.append(claim)
             return None
         idle = self.idle
         while idle:
             slot = idle.pop()
             if slot.expires > now:
-                slot.state = BUSY
+                slot.claim = claim
                 slot.taken = now
+                claim.slot = slot
                 return slot
-            self._retire(slot)
-        return self._reserve() if len(self.slots) < self.max else None
+            self._retire(slot, self.stale)
+        if len(self.slots) < self.max:
+            return self._reserve(claim, now)
+        self.waiters.append(claim)
+        return None
 
-    def _reserve(self) -> Slot:
-        slot = Slot()
+    def _reserve(self, claim: Claim, now: float) -> Slot:
+        slot = Slot(claim, now)
         self.slots.add(slot)
+        claim.slot = slot
         return slot
-
-    def enqueue(self, waiter: Waiter) -> None:
-        """Put a waiter at the end of the queue; a place that came free meanwhile is not lost.
-
-        The shell calls it in the same locked step as the `take` that returned None.
-        """
-        self.waiters.append(waiter)
 
     def opened(self, slot: Slot, raw: Any, now: float, lifetime: float) -> None:
         """Note that the connection of a reserved place stands; `lifetime` < 0 is for ever."""
-        self._require(slot, CONNECTING)
-        slot.raw = raw
-        slot.state = BUSY
-        slot.born = slot.taken = slot.released = now
+        if slot.raw is not None or slot.claim is None:
+            raise ValueError("bug: a connection is opened in a place that is not reserved")
+        slot.taken = slot.released = now
+        slot.epoch = self.epoch
         if lifetime >= 0:
             slot.expires = min(slot.expires, now + lifetime)
-        slot.epoch = self.epoch
+        slot.raw = raw
         self.opened_count += 1
 
     def reopen(self, slot: Slot) -> None:
-        """Note that a busy place lost its connection and opens another one, keeping its place."""
-        self._require(slot, BUSY)
+        """Note that a held place lost its connection and gets another one, keeping its place."""
+        if slot.raw is None or slot.claim is None:
+            raise ValueError("bug: a connection is opened again in a place that holds none")
         slot.raw = None
         slot.expires = FOREVER
-        slot.state = CONNECTING
         self.closed_count += 1
+
+    def bequeath(self, claim: Claim, heir: Claim) -> None:
+        """Let `heir` hold what `claim` holds."""
+        slot = claim.slot
+        if slot is not None and slot.claim is claim:
+            heir.slot, heir.owner = slot, claim.owner
+            heir.code, heir.line = claim.code, claim.line
+            slot.claim = heir
 
     # -- give back -----------------------------------------------------------------------------
 
-    def release(self, slot: Slot, now: float) -> Waiter | None:
-        """Take a clean connection back; return the waiter that it was handed to.
+    def release(self, claim: Claim, now: float) -> None:
+        """Take a clean connection back, for the first who waits; nothing if it was given up.
 
-        What is too old, or one idle too many, goes to `stale`, and its place to the next waiter.
+        What is too old, or one idle too many, goes to `stale`, and its place to who waits.
         """
-        if slot.state != BUSY or slot not in self.slots:
-            self._require(slot, BUSY)
+        slot = claim.slot
+        if slot is None or slot.claim is not claim or slot.closed:
+            return
         slot.released = now
         if slot.expires <= now or self.is_closed:
-            return self._give_up(slot, stale=True)
-        if self.waiters:
-            slot.taken = now
-            return self._assign(slot)
-        if len(self.idle) >= self.size:
-            return self._give_up(slot, stale=True)
-        slot.state = IDLE
-        self.idle.append(slot)
-        return None
+            self._retire(slot, self.stale)
+            self._serve(now)
+        elif self.waiters:
+            self._assign(slot, now)
+        elif len(self.idle) >= self.size:
+            self._retire(slot, self.stale)
+        else:
+            slot.claim = None
+            self.idle.append(slot)
 
-    def discard(self, slot: Slot) -> Waiter | None:
-        """Give up the place of a doubtful connection, or of one that could not be opened.
+    def abandon(self, claim: Claim, now: float, *, unused: bool = False) -> None:
+        """Give up whatever a claim has: its turn in the queue, or its place, and what is in it.
 
-        Returns the waiter that got the right to connect in its stead.
+        To be called after any exception, wherever it was raised; that it is called twice, or for
+        a claim that has nothing, is no harm.  A connection that the claim had not looked at yet
+        is as good as before, and goes to the next: `unused`.
         """
-        if slot not in self.slots or slot.state == IDLE:
-            raise ValueError(f"bug: a place that is {slot.state} can not be given up here")
-        return self._give_up(slot, stale=False)
+        self.mend(now)
+        if claim in self.waiters:
+            self.waiters.remove(claim)
+        for slot in [slot for slot in self.slots if slot.claim is claim]:
+            if unused and slot.raw is not None:
+                self.release(claim, now)
+            else:
+                self._retire(slot, self.doubtful)
+        self._serve(now)
 
-    def _give_up(self, slot: Slot, *, stale: bool) -> Waiter | None:
-        self._retire(slot, stale=stale)
-        if self.waiters and len(self.slots) < self.max:
-            return self._assign(self._reserve())
-        return None
-
-    def _retire(self, slot: Slot, *, stale: bool = True) -> None:
-        self.slots.discard(slot)
-        slot.state = CLOSED
+    def _retire(self, slot: Slot, closing: list[Slot]) -> None:
+        slot.closed = True
         if slot.raw is not None:
             self.closed_count += 1
-        if stale:
-            self.stale.append(slot)
+            closing.append(slot)
+        self.slots.discard(slot)
 
-    def _assign(self, slot: Slot) -> Waiter:
-        waiter = self.waiters.popleft()
-        waiter.slot = slot
-        waiter.state = ASSIGNED
+    def _serve(self, now: float) -> None:
+        """Let those who wait have what is free."""
+        while self.waiters:
+            if self.idle:
+                self._assign(self.idle.pop(), now)
+            elif len(self.slots) < self.max:
+                self._assign(self._reserve(self.waiters[0], now), now)
+            else:
+                return
+
+    def _assign(self, slot: Slot, now: float) -> None:
+        claim = self.waiters[0]
+        slot.claim = claim
+        claim.slot = slot
+        slot.taken = now
+        self.waiters.popleft()
         self.handoffs += 1
-        return waiter
+        if claim.cell is not None:
+            claim.cell.wake()
 
-    def drain_stale(self) -> list[Slot]:
-        """Return what must be closed, once."""
-        stale, self.stale = self.stale, []
-        return stale
+    def mend(self, now: float) -> None:
+        """Make the lists agree with the places, and wake who may not have been.
+
+        Needed after an exception that may have come between any two lines above.
+        """
+        self.slots = {slot for slot in self.slots if not slot.closed}
+        for slot in self.slots:
+            if slot.claim is not None:
+                slot.claim.slot = slot
+        kept = [slot for slot in self.idle if slot in self.slots and slot.claim is None]
+        known = set(kept)
+        self.idle = kept + [s for s in self.slots if s.claim is None and s not in known]
+        holding = {slot.claim for slot in self.slots if slot.claim is not None}
+        served = [c for c in self.waiters if c.error is not None or c in holding]
+        if served:
+            self.waiters = deque([c for c in self.waiters if c not in holding and c.error is None])
+        for claim in [*served, *holding]:
+            if claim.cell is not None:
+                claim.cell.wake()
+        self._serve(now)
 
     # -- wait ----------------------------------------------------------------------------------
 
-    def abandon(self, waiter: Waiter) -> Slot | None:
-        """Take a waiter out of the queue; return the place that it was assigned meanwhile."""
-        if waiter.state == WAITING:
-            self.waiters.remove(waiter)
-            waiter.state = ABANDONED
-        return waiter.slot
+    def leave(self, claim: Claim) -> None:
+        """Take a claim that waited in vain out of the queue, unless it was served meanwhile."""
+        if claim.slot is None and claim.error is None:
+            self.waiters.remove(claim)
+            self.timeouts += 1
 
-    def timed_out(self) -> None:
-        """Count a waiter that waited in vain."""
-        self.timeouts += 1
-
-    def fail_waiters(self, error: BaseException) -> list[Waiter]:
-        """Let all waiters fail at once; return them to be woken."""
-        failed = list(self.waiters)
+    def fail_waiters(self, error: BaseException) -> None:
+        """Let all who wait fail at once."""
+        for claim in self.waiters:
+            claim.error = error
+            if claim.cell is not None:
+                claim.cell.wake()
         self.waiters.clear()
-        for waiter in failed:
-            waiter.state = FAILED
-            waiter.error = error
-        return failed
 
     # -- the whole pool ------------------------------------------------------------------------
 
@@ -244,40 +281,34 @@ class Ledger:
         """Doubt every connection that was opened or asked before now."""
         self.epoch += 1
 
-    def empty(self) -> list[Slot]:
-        """Give up all idle places, and the others when they come back; return the idle ones."""
-        idle, self.idle = self.idle, []
-        for slot in idle:
-            self._retire(slot, stale=False)
+    def empty(self) -> None:
+        """Give up all idle places, and the others when they come back."""
+        while self.idle:
+            self._retire(self.idle.pop(), self.stale)
         for slot in self.slots:
             slot.expires = 0.0
-        return idle
 
-    def close(self) -> tuple[list[Slot], list[Waiter]]:
-        """Close for ever; return the idle places to close and the waiters to wake."""
+    def close(self) -> None:
+        """Close for ever; all who wait fail."""
         self.is_closed = True
-        return self.empty(), self.fail_waiters(PoolClosed("the pool was closed"))
+        self.empty()
+        self.fail_waiters(PoolClosed("the pool was closed"))
 
     def forget(self) -> list[Slot]:
         """Forget all places and waiters, which belong to another process or event loop."""
-        slots = [*self.slots, *self.drain_stale()]
+        slots = [*self.slots, *self.stale, *self.doubtful]
+        for slot in slots:
+            slot.closed = True
         self.slots.clear()
-        self.idle.clear()
-        self.waiters.clear()
+        for entries in (self.idle, self.waiters, self.stale, self.doubtful):
+            entries.clear()
         return slots
 
-    def holders(self) -> Iterator[Any]:
-        """Yield the holders of the busy places, longest first."""
-        for slot in sorted(self.slots, key=lambda slot: slot.taken):
-            if slot.state == BUSY and slot.holder is not None:
-                yield slot.holder
+    def holders(self) -> list[tuple[Slot, Claim]]:
+        """Return the busy places and who holds them, longest first."""
+        slots = sorted(self.slots, key=lambda slot: slot.taken)
+        return [(slot, slot.claim) for slot in slots if slot.claim and slot.raw is not None]
 
     def status(self) -> PoolStatus:
         """Return a snapshot."""
         return PoolStatus(self)
-
-    def _require(self, slot: Slot, state: str) -> None:
-        if slot not in self.slots:
-            raise ValueError(f"bug: this place, {slot.state}, is not in the pool's book")
-        if slot.state != state:
-            raise ValueError(f"bug: this place is {slot.state} here, not {state}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,13 +132,15 @@ async def test_a_refused_password_fails_all_who_wait(
 
 
 async def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
-    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer, clock: Clock
 ) -> None:
     engine = make_engine_async(pool_size=1, max_overflow=1, pool_timeout=0)
     async with engine.connect():
         fake.at("connect", FakeError("08001", "no route"))
-        with pytest.raises(ConnectError):
+        with pytest.raises(PoolTimeout) as caught:
             await engine.connect()
+        assert isinstance(caught.value.__cause__, ConnectError)
+        clock.forward(1)  # it is not tried again before a pause is over
         hold = fake.at("connect", Hold())
         connecting = AsyncBeside(use, engine)
         await until_async(hold.reached.is_set)
@@ -148,7 +151,8 @@ async def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
 
     message = str(caught.value)
     assert "within 0 seconds" in message
-    assert "1 busy, 0 idle, 1 connecting of 2, 0 waiting" in message
+    assert "1 busy, 0 idle, 1 connecting of 2 (pool_size=1), 0 waiting" in message
+    assert "itself holds 1 of them" in message
     assert "test_pool.py" in message
     assert "in test_a_timeout_tells" in message
     assert message.endswith("last connect error: no route")
@@ -177,8 +181,8 @@ async def test_an_interrupted_connect_frees_its_place(
     hold = fake.at("connect", Hold())
     await interrupt_async(hold.reached.is_set, narrow_async.connect)
 
-    assert await use(narrow_async) == "here"
     hold.go(FakeError("08001"))  # nobody hears of it any more
+    assert await use(narrow_async) == "here"
 
 
 async def test_an_interrupted_on_connect_frees_its_place(
@@ -191,8 +195,8 @@ async def test_an_interrupted_on_connect_frees_its_place(
     hold = fake.at("SET x", Hold())
     await interrupt_async(hold.reached.is_set, engine.connect)
 
+    hold.go(FakeError("08006"))  # async, the hook runs on, and its connection is closed at its end
     assert await use(engine) == "here"
-    hold.go()  # async, the hook runs on, and its connection is closed at its end
     await until_async(lambda: fake.connections[0].closed)
     assert len(fake.connections) == 2
 
@@ -297,15 +301,45 @@ async def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
     assert engine.pool.status().closed == 1
 
 
-async def test_a_server_that_is_gone_is_a_connect_error_and_frees_the_place(
+async def test_a_server_that_was_there_is_waited_for(
     make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
 ) -> None:
     engine = make_engine_async(pool_size=1, max_overflow=0, pool_pre_ping=True)
     await use(engine)
     fake.connections[0].cut()
-    fake.at("connect", FakeError("08001", "nobody is there"))
+    for _ in range(3):
+        fake.at("connect", FakeError("08001", "nobody is there"))
 
-    with pytest.raises(ConnectError, match="nobody is there"):
+    began = time.monotonic()
+    assert await use(engine) == "here"
+    assert time.monotonic() - began >= 3 * 0.05
+
+
+async def test_a_server_that_stays_away_is_a_timeout_and_frees_the_place(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_pre_ping=True, pool_timeout=0.1)
+    await use(engine)
+    fake.connections[0].cut()
+    for _ in range(20):
+        fake.at("connect", FakeError("08001", "nobody is there"))
+
+    with pytest.raises(PoolTimeout, match="last connect error: nobody is there") as caught:
+        await use(engine)
+    assert isinstance(caught.value.__cause__, ConnectError)
+    status = engine.pool.status()
+    assert (status.busy, status.connecting, status.waiting) == (0, 0, 0)
+
+
+async def test_a_password_that_is_refused_by_a_server_that_was_there_is_told_at_once(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_pre_ping=True)
+    await use(engine)
+    fake.connections[0].cut()
+    fake.at("connect", FakeError("28P01", "wrong password"))
+
+    with pytest.raises(AuthenticationError, match="wrong password"):
         await use(engine)
     assert await use(engine) == "here"
 
@@ -467,7 +501,7 @@ async def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
     held = await narrow_async.connect()
     waiter = AsyncBeside(use, narrow_async)
     await waiting_async(narrow_async, 1)
-    await narrow_async.pool.dispose(final=True)
+    await narrow_async.close(timeout=0.1)
 
     with pytest.raises(PoolClosed):
         await waiter.result()

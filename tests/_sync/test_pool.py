@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,13 +133,15 @@ def test_a_refused_password_fails_all_who_wait(
 
 
 def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
-    make_engine: Callable[..., Engine], fake: FakeServer
+    make_engine: Callable[..., Engine], fake: FakeServer, clock: Clock
 ) -> None:
     engine = make_engine(pool_size=1, max_overflow=1, pool_timeout=0)
     with engine.connect():
         fake.at("connect", FakeError("08001", "no route"))
-        with pytest.raises(ConnectError):
+        with pytest.raises(PoolTimeout) as caught:
             engine.connect()
+        assert isinstance(caught.value.__cause__, ConnectError)
+        clock.forward(1)  # it is not tried again before a pause is over
         hold = fake.at("connect", Hold())
         connecting = Beside(use, engine)
         until(hold.reached.is_set)
@@ -149,7 +152,8 @@ def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
 
     message = str(caught.value)
     assert "within 0 seconds" in message
-    assert "1 busy, 0 idle, 1 connecting of 2, 0 waiting" in message
+    assert "1 busy, 0 idle, 1 connecting of 2 (pool_size=1), 0 waiting" in message
+    assert "itself holds 1 of them" in message
     assert "test_pool.py" in message
     assert "in test_a_timeout_tells" in message
     assert message.endswith("last connect error: no route")
@@ -178,8 +182,8 @@ def test_an_interrupted_connect_frees_its_place(
     hold = fake.at("connect", Hold())
     interrupt(hold.reached.is_set, narrow.connect)
 
-    assert use(narrow) == "here"
     hold.go(FakeError("08001"))  # nobody hears of it any more
+    assert use(narrow) == "here"
 
 
 def test_an_interrupted_on_connect_frees_its_place(
@@ -192,8 +196,8 @@ def test_an_interrupted_on_connect_frees_its_place(
     hold = fake.at("SET x", Hold())
     interrupt(hold.reached.is_set, engine.connect)
 
+    hold.go(FakeError("08006"))  # async, the hook runs on, and its connection is closed at its end
     assert use(engine) == "here"
-    hold.go()  # async, the hook runs on, and its connection is closed at its end
     until(lambda: fake.connections[0].closed)
     assert len(fake.connections) == 2
 
@@ -298,15 +302,45 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
     assert engine.pool.status().closed == 1
 
 
-def test_a_server_that_is_gone_is_a_connect_error_and_frees_the_place(
+def test_a_server_that_was_there_is_waited_for(
     make_engine: Callable[..., Engine], fake: FakeServer
 ) -> None:
     engine = make_engine(pool_size=1, max_overflow=0, pool_pre_ping=True)
     use(engine)
     fake.connections[0].cut()
-    fake.at("connect", FakeError("08001", "nobody is there"))
+    for _ in range(3):
+        fake.at("connect", FakeError("08001", "nobody is there"))
 
-    with pytest.raises(ConnectError, match="nobody is there"):
+    began = time.monotonic()
+    assert use(engine) == "here"
+    assert time.monotonic() - began >= 3 * 0.05
+
+
+def test_a_server_that_stays_away_is_a_timeout_and_frees_the_place(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=0, pool_pre_ping=True, pool_timeout=0.1)
+    use(engine)
+    fake.connections[0].cut()
+    for _ in range(20):
+        fake.at("connect", FakeError("08001", "nobody is there"))
+
+    with pytest.raises(PoolTimeout, match="last connect error: nobody is there") as caught:
+        use(engine)
+    assert isinstance(caught.value.__cause__, ConnectError)
+    status = engine.pool.status()
+    assert (status.busy, status.connecting, status.waiting) == (0, 0, 0)
+
+
+def test_a_password_that_is_refused_by_a_server_that_was_there_is_told_at_once(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=0, pool_pre_ping=True)
+    use(engine)
+    fake.connections[0].cut()
+    fake.at("connect", FakeError("28P01", "wrong password"))
+
+    with pytest.raises(AuthenticationError, match="wrong password"):
         use(engine)
     assert use(engine) == "here"
 
@@ -468,7 +502,7 @@ def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
     held = narrow.connect()
     waiter = Beside(use, narrow)
     waiting(narrow, 1)
-    narrow.pool.dispose(final=True)
+    narrow.close(timeout=0.1)
 
     with pytest.raises(PoolClosed):
         waiter.result()

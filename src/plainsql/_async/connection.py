@@ -17,7 +17,13 @@ from plainsql._async.stream import AsyncStream
 from plainsql._async.transacting import AsyncTransacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import Opening, cancel_async, execute_many_async, stream_cursor_async
+from plainsql.concurrency import (
+    Opening,
+    cancel_async,
+    exclusive_async,
+    execute_many_async,
+    stream_cursor_async,
+)
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
@@ -105,65 +111,76 @@ class AsyncConnection(AsyncTransacting):
         the server or the driver says, `TransactionStateError` after a failed statement, and
         `MappingError`, once it was run, where rows and class do not fit.
         """
-        if execution_options:
-            _refuse_options(execution_options)
-        if timeout is not None or self._limited:
-            run = partial(self.execute, statement, params, into=into, lax=lax)
-            return await self._watched(timeout, run)
-        link = self._link
-        if link is None:
-            link = await self._take_link()
-        if statement.__class__ is TextClause:
-            key = statement._key
-        else:
-            key = statement if statement.__class__ is str else None
-        if into is not None or lax:
-            key = mapped_key(key, into, lax=lax)
+        turn = self._turn
+        if not turn.acquire(False):
+            self._refuse()
         try:
-            compiled = link.compiled[key]
-        except KeyError:
-            compiled = None
-        if compiled is None:
-            if isinstance(statement, Template):
-                statement, params = link.statements.of_template(statement, params)
-                return await self.execute(statement, params, into=into, lax=lax)
-            compiled = link.statements.compile(statement, into, lax=lax)
-        if params is None:
-            params = NOTHING
-        elif params.__class__ is not dict and not is_mapping(params):
-            return await self._execute_many(compiled, params)
-        if compiled.simple and self._ready:
-            sql, values = compiled.sql, compiled.bind(params)  # type: ignore[arg-type]
-        else:
-            sql, values = await self._prepare(compiled, params)  # type: ignore[arg-type]
-        if self._echo is not None:
-            self._echo.statement(sql, values)
-        cursor = link.cursor
-        try:
-            if values is None:
-                await cursor.execute(sql)
+            if execution_options:
+                _refuse_options(execution_options)
+            if timeout is not None or self._limited:
+                run = partial(self.execute, statement, params, into=into, lax=lax)
+                return await self._watched(timeout, run)
+            link = self._link
+            if link is None:
+                link = await self._take_link()
+            if statement.__class__ is TextClause:
+                key = statement._key
             else:
-                await cursor.execute(sql, values)
-            columns = link.columns(link.own_cursor)
-            rows = await cursor.fetchall() if columns is not None else None
+                key = statement if statement.__class__ is str else None
+            if into is not None or lax:
+                key = mapped_key(key, into, lax=lax)
+            try:
+                compiled = link.compiled[key]
+            except KeyError:
+                compiled = None
+            if compiled is None:
+                if isinstance(statement, Template):
+                    statement, params = link.statements.of_template(statement, params)
+                    return await self.execute(statement, params, into=into, lax=lax)
+                compiled = link.statements.compile(statement, into, lax=lax)
+            if params is None:
+                params = NOTHING
+            elif params.__class__ is not dict and not is_mapping(params):
+                return await self._execute_many(compiled, params)
+            if compiled.simple and self._ready:
+                sql, values = compiled.sql, compiled.bind(params)  # type: ignore[arg-type]
+            else:
+                sql, values = await self._prepare(compiled, params)  # type: ignore[arg-type]
+            if self._echo is not None:
+                self._echo.statement(sql, values)
+            link.last = compiled
+            cursor = link.cursor
+            try:
+                if values is None:
+                    await cursor.execute(sql)
+                else:
+                    await cursor.execute(sql, values)
+                columns = link.columns(link.own_cursor)
+                rows = await cursor.fetchall() if columns is not None else None
+            except BaseException as exc:
+                await self._failed(exc, compiled, values, sql, link.own_cursor)
+                raise
+            if columns is None:
+                lastrowid = getattr(cursor, "lastrowid", None) or None
+                result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
+            else:
+                known, cls, decode, view = compiled.shape
+                if columns != known:
+                    cls, decode, view = link.learn_shape(compiled, columns, link.own_cursor)
+                if decode is not None:
+                    rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
+                result = Result(cls, rows, cursor.rowcount, None, view)
+            if compiled.writes and result.rowcount:
+                self._wrote = True
+            if compiled.special:
+                await self._after_special(compiled, had_rows=columns is not None)
+            return result
         except BaseException as exc:
-            await self._failed(exc, compiled, values, sql, link.own_cursor)
+            if not isinstance(exc, Exception):
+                self._doubt(exc)
             raise
-        if columns is None:
-            lastrowid = getattr(cursor, "lastrowid", None) or None
-            result: Result[Any] = Result(None, None, cursor.rowcount, lastrowid)
-        else:
-            known, cls, decode, view = compiled.shape
-            if columns != known:
-                cls, decode, view = link.learn_shape(compiled, columns, link.own_cursor)
-            if decode is not None:
-                rows = decode(rows)  # type: ignore[arg-type] # there are columns, so there are rows
-            result = Result(cls, rows, cursor.rowcount, None, view)
-        if compiled.writes and result.rowcount:
-            self._wrote = True
-        if compiled.special:
-            await self._after_special(compiled, had_rows=columns is not None)
-        return result
+        finally:
+            turn.release()
 
     async def _prepare(self, compiled: Compiled, params: Mapping[str, Any]) -> tuple[str, Any]:
         """Bind the parameters; if they are right, see that the statement may be sent."""
@@ -213,6 +230,7 @@ class AsyncConnection(AsyncTransacting):
         result = await self.execute(statement, params, timeout=timeout, execution_options=options)
         return result.scalars()
 
+    @exclusive_async
     async def exec_driver_sql(
         self,
         statement: LiteralString | TextClause,
@@ -238,6 +256,7 @@ class AsyncConnection(AsyncTransacting):
         found, total = await self._send_many(untouched, params, untouched.many)
         return self._result_of_many(untouched, found, total)
 
+    @exclusive_async
     async def execute_script(self, script: LiteralString | TextClause) -> int:
         """Run the statements of a script, one by one; return how many there were.
 
@@ -317,6 +336,7 @@ class AsyncConnection(AsyncTransacting):
         """
         return Opening(self._stream(statement, params, batch, into, lax=lax, timeout=timeout))
 
+    @exclusive_async
     async def _stream(
         self,
         statement: Statement,
@@ -346,6 +366,7 @@ class AsyncConnection(AsyncTransacting):
         texts = link.dialect.stream_sql(sql, number, batch, hold=self._autocommit)
         cursor = stream_cursor_async(link.dialect, link.raw, batch)
         link.dialect.require_fits(getattr(cursor, "driver_cursor", cursor), sql, values)
+        link.last = compiled
         stream: AsyncStream[Any] = AsyncStream(self, compiled, cursor, texts, batch, timeout)
         self._streams.append(stream)
         self._ready = False  # the next statement looks whether it may run beside the stream
@@ -414,6 +435,7 @@ class AsyncConnection(AsyncTransacting):
         """Send bound parameter sets; return the rows that came back, or None, and the rowcount."""
         link = self._link
         assert link is not None
+        link.last = compiled
         try:
             if compiled.lists or (rows and rows[0] is None):
                 found, total = await self._send_each(link, compiled, rows)
@@ -508,6 +530,7 @@ class AsyncConnection(AsyncTransacting):
         """Return the options in force."""
         return self._options.as_dict()
 
+    @exclusive_async
     async def invalidate(self) -> None:
         """Close the driver's connection at once; the pool opens another one when needed.
 
@@ -522,19 +545,27 @@ class AsyncConnection(AsyncTransacting):
         """
         if self._closed:
             return
+        turn = self._turn
+        if not turn.acquire(False):
+            self._refuse()
         self._closed = True
         dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
+            if self._streams:
+                self._abandon_streams()
             if self._nesting.scopes:
                 await self._roll_back_quietly()
+            if self._autocommit and self._link is not None and self._began_by_text():
+                self._link.touched = True  # the pool rolls it back
+            self._link, self._ready = None, False
+            if self._claim is not None:
+                await self._engine._pool.release(self._claim)
+                self._claim = None
         except BaseException:
             self._lose("interrupted while closing")
             raise
-        if self._link is not None and self._began_by_text():
-            self._link.touched = True  # the pool rolls it back
-        slot, self._slot, self._link, self._ready = self._slot, None, None, False
-        if slot is not None:
-            await self._engine._pool.release(slot)
+        finally:
+            turn.release()
         if dropped:
             _tell_dropped()
 
@@ -571,8 +602,8 @@ class AsyncConnection(AsyncTransacting):
             exc.add_note(f"plainsql: closing the connection failed too: {failure}")
 
     def __del__(self) -> None:
-        if self._slot is not None:
-            self._engine._pool.drop(self._slot)
+        if self._claim is not None:
+            self._engine._pool.drop(self._claim)
 
     __reduce__ = not_pickled
 

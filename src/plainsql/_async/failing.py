@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from plainsql import errors
 from plainsql._async.loan import AsyncLoan
-from plainsql._async.pool import OURS
+from plainsql.holders import OURS
 
 if TYPE_CHECKING:
     from plainsql._async.link import AsyncLink

@@ -288,8 +288,10 @@ class AsyncStream(AsyncFetch[T]):
         await self._guarded(self._cursor.execute, *((sql,) if values is None else (sql, values)))
 
     async def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call the driver within the limits of time."""
-        return await self._connection._watched(self._timeout, partial(self._called, call, *args))
+        """Call the driver within the limits of time, while nobody else does."""
+        return await self._connection._at_its_turn(
+            self._timeout, partial(self._called, call, *args)
+        )
 
     async def _called(self, call: Callable[..., Any], *args: Any) -> Any:
         """Call the driver; what it raises means what it means for any statement."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from plainsql import errors
 from plainsql._async.failing import AsyncFailing, raise_from
 from plainsql._async.transaction import AsyncTransaction
-from plainsql.concurrency import Opening
+from plainsql.concurrency import Opening, exclusive_async
 from plainsql.errors import TransactionStateError
 from plainsql.nesting import Scope
 from plainsql.options import require_number
@@ -138,6 +138,7 @@ class AsyncTransacting(AsyncFailing):
         """Set a savepoint, in a transaction that is begun if need be; to any depth."""
         return Opening(self._begin_nested())
 
+    @exclusive_async
     async def _begin_nested(self) -> AsyncTransaction:
         self._engine.dialect.require("savepoints", "begin_nested()")
         if self._autocommit:
@@ -150,6 +151,7 @@ class AsyncTransacting(AsyncFailing):
         self._nesting.scopes.append(savepoint)
         return savepoint
 
+    @exclusive_async
     async def commit(self) -> None:
         """Commit the transaction with all its savepoints; nothing if there is none.
 
@@ -159,6 +161,7 @@ class AsyncTransacting(AsyncFailing):
         if self._nesting.scopes:
             await self._commit()
 
+    @exclusive_async
     async def rollback(self) -> None:
         """Roll back the transaction with all its savepoints; nothing if there is none."""
         if self._nesting.scopes:
@@ -289,6 +292,7 @@ class AsyncTransacting(AsyncFailing):
             for sql in self._options.end:
                 await self._send(sql)
 
+    @exclusive_async
     async def _commit_scope(self, scope: AsyncTransaction) -> None:
         nesting = self._nesting
         nesting.require_active(scope)
@@ -309,6 +313,7 @@ class AsyncTransacting(AsyncFailing):
         await self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)
 
+    @exclusive_async
     async def _roll_back_scope(self, scope: AsyncTransaction) -> None:
         nesting = self._nesting
         if nesting.is_root(scope):
@@ -334,6 +339,7 @@ class AsyncTransacting(AsyncFailing):
         nesting.leave(scope)
         self._ready = not self._strict
 
+    @exclusive_async
     async def _abandon_scope(self, scope: AsyncTransaction, exc: BaseException) -> None:
         """Roll back because `exc` leaves the block; a failure is noted on it, never raised."""
         if not scope.is_active:

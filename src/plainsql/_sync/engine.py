@@ -19,6 +19,7 @@ from plainsql._sync.resolving import resolve
 from plainsql._sync.running import run
 from plainsql._sync.transaction import Block
 from plainsql.errors import ArgumentError
+from plainsql.ledger import Claim
 from plainsql.options import (
     TransactionOptions,
     require_callables,
@@ -56,6 +57,9 @@ def create_engine(
     pool_timeout: float = 30.0,
     pool_recycle: float = 1800.0,
     pool_pre_ping: bool | None = None,
+    pool_stacks: bool = False,
+    pool_leak_after: float | None = None,
+    reset: Literal["rollback", "full"] = "rollback",
     poolclass: Literal["QueuePool", "NullPool"] | type[QueuePool] = "QueuePool",
     isolation_level: str | None = None,
     connect_args: Mapping[str, Any] | None = None,
@@ -81,6 +85,11 @@ def create_engine(
     - `pool_recycle`: the longest life of a connection, less up to a tenth; -1 for ever.
     - `pool_pre_ping`: None asks the server after a second of idleness, True each time, False
       never; the socket is looked at each time.
+    - `pool_stacks`: a `PoolTimeout` shows how those who hold connections came to take them.
+    - `pool_leak_after`: a connection that is held for longer is logged, once, with the line that
+      took it, on the logger `plainsql.pool`; None: never.
+    - `reset`: what is done with a connection that comes back: "rollback" ends its transaction,
+      "full" leaves nothing of the session: role, settings, locks, temporary tables.
     - `poolclass`: "QueuePool" or "NullPool", which keeps no connection.
     - `isolation_level`: by portable name, or "AUTOCOMMIT".
     - `connect_args`: handed to the driver's `connect` as they are.
@@ -111,7 +120,16 @@ def create_engine(
     require_number("connect_timeout", connect_timeout, 0.001)
     if timeout is not None:
         require_number("timeout", timeout, 0.001)
-    require_flags(echo=echo, strict_parameters=strict_parameters, commit_token=commit_token)
+    if pool_leak_after is not None:
+        require_number("pool_leak_after", pool_leak_after, 0.001)
+    if reset not in ("rollback", "full"):
+        raise ArgumentError(f"reset must be 'rollback' or 'full', not {reset!r}")
+    require_flags(
+        echo=echo,
+        strict_parameters=strict_parameters,
+        commit_token=commit_token,
+        pool_stacks=pool_stacks,
+    )
     if commit_token:
         dialect.require("commit_token", "commit_token=True")
     require_flags(or_none=True, pool_pre_ping=pool_pre_ping, hide_parameters=hide_parameters)
@@ -138,6 +156,9 @@ def create_engine(
         timeout=pool_timeout,
         recycle=pool_recycle,
         pre_ping=pool_pre_ping,
+        full_reset=reset == "full",
+        stacks=pool_stacks,
+        leak_after=pool_leak_after,
     )
     return Engine(
         url,
@@ -256,8 +277,12 @@ class Engine:
 
     def _connect(self) -> Connection:
         connection = Connection(self)
-        connection._take_link()
-        return connection
+        try:
+            connection._take_link()
+            return connection
+        except BaseException:
+            connection._lose("interrupted while it was opened")
+            raise
 
     def begin(self, *, timeout: float | None = None) -> Block[Connection]:
         """Take a connection and begin; leaving the block commits, or rolls back on an exception.
@@ -298,7 +323,13 @@ class Engine:
         return self._raw_connection()
 
     def _raw_connection(self) -> RawConnection:
-        return RawConnection(self._pool, self._pool.acquire())
+        claim = Claim()
+        try:
+            slot = self._pool.acquire(claim)
+            return RawConnection(self._pool, slot, claim)
+        except BaseException:
+            self._pool.abandon(claim)
+            raise
 
     def execution_options(self, **options: Any) -> Self:
         """Return an engine on the same pool whose connections have these options.
@@ -321,6 +352,15 @@ class Engine:
         """
         self._pool.dispose()
 
+    def close(self, *, timeout: float = 5.0) -> None:
+        """Close for ever: who waits for a connection, or asks for one, gets `PoolClosed`.
+
+        Idle connections are closed now; those in use have `timeout` seconds to come back before
+        their sockets are shut.  An in-memory SQLite database ends here.
+        """
+        require_number("timeout", timeout, 0)
+        self._pool.close(timeout)
+
     def _resolve(self, token: Any, timeout: float) -> Fate:
         return resolve(self, token, timeout)
 
@@ -339,23 +379,24 @@ class RawConnection:
     Everything but `close` is the driver's.  It is in the driver's autocommit mode.
     """
 
-    def __init__(self, pool: QueuePool, slot: Slot) -> None:
+    def __init__(self, pool: QueuePool, slot: Slot, claim: Claim) -> None:
         self._pool = pool
-        self._slot: Slot | None = slot
-        slot.raw.touched = True
+        self._claim: Claim | None = claim
+        self._link = slot.raw
+        self._link.touched = True
 
     @property
     def driver_connection(self) -> Any:
         """The driver's connection."""
-        if self._slot is None:
+        if self._claim is None:
             raise ArgumentError("this connection was given back; take another one")
-        return self._slot.raw.raw
+        return self._link.raw
 
     def close(self) -> None:
         """Give the connection back; may be called twice."""
-        slot, self._slot = self._slot, None
-        if slot is not None:
-            self._pool.release(slot)
+        if self._claim is not None:
+            self._pool.release(self._claim)
+            self._claim = None
 
     def __enter__(self) -> Self:
         return self
@@ -374,6 +415,6 @@ class RawConnection:
         return getattr(self.driver_connection, name)
 
     def __del__(self) -> None:
-        slot = self.__dict__.get("_slot")
-        if slot is not None:
-            self._pool.drop(slot)
+        claim = self.__dict__.get("_claim")
+        if claim is not None:
+            self._pool.drop(claim)

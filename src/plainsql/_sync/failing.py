@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from plainsql import errors
 from plainsql._sync.loan import Loan
-from plainsql._sync.pool import OURS
+from plainsql.holders import OURS
 
 if TYPE_CHECKING:
     from plainsql._sync.link import Link

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import select
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plainsql._sync.watch import Watch
 from plainsql.cache import StatementCache
-from plainsql.concurrency import hard_close, run_hook
-from plainsql.errors import ConnectError
+from plainsql.concurrency import hard_close, reset, run_hook
+from plainsql.errors import ConnectError, InterfaceError, NotSupportedError
 from plainsql.result import PLAIN, View
 from plainsql.row import row_class
 from plainsql.url import Secret, forget_frames
@@ -29,18 +30,23 @@ if TYPE_CHECKING:
     from plainsql.url import URL
 
 
+#: Seconds that the server has to answer when a connection is cleaned up or looked at.
+CLEAN_UP = 5.0
+
+
 class Link:
     """A driver's connection with what belongs to it: one cursor, and its compiled statements.
 
     `raw` is what the shell awaits, `own` the driver's own connection, `own_cursor` likewise.
-    `touched`: a user had the driver's connection; `unsettled`: the transaction may have changed
-    the lexer's mode, and its end may change it back.  `server_limit`: the server's own time limit
-    as it was last set, in seconds; None as at connect, and NaN where a rollback may have undone it.
+    `last` is the statement that was sent last.  `touched`: a user had the driver's connection, or
+    a call was interrupted; `unsettled`: the transaction may have changed the lexer's mode, and its
+    end may change it back.  `server_limit`: the server's own time limit as it was last set, in
+    seconds; None as at connect, and NaN where a rollback may have undone it.
     """
 
     __slots__ = (
-        "_caches", "columns", "compiled", "cursor", "dialect", "limit", "own", "own_cursor", "poll",
-        "raw", "server_limit", "statements", "touched", "unsettled", "watch",
+        "_caches", "columns", "compiled", "cursor", "dialect", "last", "limit", "own", "own_cursor",
+        "poll", "raw", "server_limit", "statements", "touched", "unsettled", "watch",
     )  # fmt: skip
 
     compiled: Mapping[Any, Compiled]
@@ -58,6 +64,7 @@ class Link:
         self.columns = by_type or dialect.columns
         self._caches = caches
         self.take_rules()
+        self.last: Examined | None = None
         self.touched = self.unsettled = False
         self.server_limit: float | None = None
         self.watch = Watch(dialect, raw, self.own)
@@ -103,6 +110,84 @@ class Link:
         """Tell whether no answer is outstanding, after an interrupt; only what is proved."""
         return self.own is self.raw and self.dialect.proves_idle(self.own)
 
+    def answers(self) -> bool:
+        """Ask the server whether it is still there, for `CLEAN_UP` seconds at most."""
+        dialect, sql = self.dialect, self.dialect.ping_sql
+        if not dialect.is_open(self.own):
+            return False
+        if sql is None:
+            return True
+        return self._bounded(partial(self._ask, sql))
+
+    def _ask(self, sql: str) -> bool:
+        self.cursor.execute(sql)
+        if self.columns(self.own_cursor) is not None:
+            self.cursor.fetchall()
+        return True
+
+    def restored(self, *, full: bool) -> bool:
+        """End what may have been begun on the connection; with `full` leave nothing of a session.
+
+        False if that is not possible: then it is of no use any more.
+        """
+        return self.dialect.is_open(self.own) and self._bounded(partial(self._restore, full))
+
+    def _restore(self, full: bool) -> bool:
+        dialect = self.dialect
+        touched, self.touched = self.touched, False
+        if touched and dialect.transaction_state(self.own) != "idle":
+            self.cursor.execute("ROLLBACK")
+        if full:
+            if not reset(self):
+                return False
+            self.server_limit = None
+        self.learn_mode()
+        return True
+
+    def _bounded(self, call: Callable[[], bool]) -> bool:
+        """Clean up, for `CLEAN_UP` seconds at most; False where that fails."""
+        watch = self.watch
+        try:
+            watch.arm(CLEAN_UP, CLEAN_UP)
+            try:
+                done = call()
+            finally:
+                watch.disarm()
+        except (self.dialect.driver_error, NotSupportedError):
+            return False
+        return done and not (watch.asked or watch.cut)
+
+    def close(self) -> None:
+        """Close politely a connection that nobody uses any more."""
+        try:
+            self.raw.close()
+        except (self.dialect.driver_error, OSError):
+            self.abort()
+
+    @property
+    def lingers(self) -> bool:
+        """Whether a thread is at work on the connection that can not be called back.
+
+        It waits for something else than a socket, as SQLite for a lock.
+        """
+        return self.own is not self.raw and self.poll is None and self.raw.is_at_work
+
+    def abort(self, then: Callable[[], None] | None = None) -> None:
+        """Close a doubtful connection without any protocol; never waits for the server.
+
+        `then` is called when a thread that was at work on it has ended.
+        """
+        hard_close(self.dialect, self.raw, then)
+
+    def cut(self) -> None:
+        """Let what waits on the connection fail; its user closes it then."""
+        with suppress(OSError, self.dialect.driver_error):
+            self.dialect.abort(self.own)
+
+    def orphan(self) -> None:
+        """Keep a child from using what its parent opened, or a loop what another one did."""
+        self.raw = self.cursor = Orphan()
+
     def finish(self) -> None:
         """Close without protocol a connection that nobody uses any more; also at exit."""
         with suppress(OSError, self.dialect.driver_error):
@@ -119,6 +204,16 @@ def _poller(fd: int | None) -> Callable[[int], Any] | None:
     poll = select.poll()
     poll.register(fd, select.POLLIN | select.POLLERR | select.POLLHUP)
     return poll.poll
+
+
+class Orphan:
+    """What stands in place of a connection that is another process's, or another loop's."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise InterfaceError(
+            "this connection was opened before a fork, or in another event loop, and is not to be "
+            "used here: take another one by connect()"
+        )
 
 
 class Opener:
@@ -145,14 +240,22 @@ class Opener:
         self._database = dialect.open_database(url)
 
     def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what lives as long as the pool: an in-memory database ends."""
         if self._database is not None:
             self._database.close()
 
     def renew(self) -> None:
-        """Let go of what lives as long as the pool: an in-memory database ends."""
+        """Begin anew with what lives as long as the pool."""
         if self._database is not None:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
+
+    def begin_in_child(self) -> None:
+        """Begin with new caches after a fork: a thread of the parent may have held their locks."""
+        self._caches = {}
 
     def _connect(self) -> Any:
         """Connect; what our own connect raises bears no frames, for theirs hold the password."""

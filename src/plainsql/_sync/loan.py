@@ -11,7 +11,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainsql import errors
+from plainsql.concurrency import (
+    Turn,
+    Exclusive,
+    current_owner,
+    exclusive,
+    name_owner,
+    name_user,
+)
 from plainsql.errors import TransactionStateError
+from plainsql.ledger import Claim
 from plainsql.nesting import Nesting
 from plainsql.options import require_number
 
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
     from plainsql._sync.link import Link
     from plainsql._sync.stream import Stream
     from plainsql._sync.transaction import Transaction
-    from plainsql.ledger import Slot
 
 T = TypeVar("T")
 
@@ -32,20 +40,21 @@ CLEAN_UP = 5.0
 ENDED = (errors.QueryCanceled, errors.Disconnected, errors.LockTimeout)
 
 
-class Loan:
+class Loan(Exclusive):
     """What a connection holds: the driver's, as long as it lasts, and the state around it."""
 
     __slots__ = (
-        "__weakref__", "_autocommit", "_blocks", "_closed", "_echo", "_ends", "_engine", "_limited",
-        "_link", "_nesting", "_options", "_ready", "_server_limit", "_slot", "_streams", "_strict",
-        "_whole", "_wrote",
+        "__weakref__", "_autocommit", "_blocks", "_claim", "_closed", "_echo", "_ends", "_engine",
+        "_limited", "_link", "_nesting", "_options", "_ready", "_server_limit", "_streams",
+        "_strict", "_turn", "_whole", "_wrote",
     )  # fmt: skip
 
     _link: Link | None
 
     def __init__(self, engine: Engine) -> None:
-        self._slot: Slot | None = None
+        self._claim: Claim | None = None
         self._link = None
+        self._turn = Turn()
         self._engine = engine
         self._options = engine._options
         self._autocommit = engine._options.autocommit
@@ -67,19 +76,51 @@ class Loan:
             raise TransactionStateError("this connection is closed; take another one by connect()")
         if self._nesting.doomed:
             self._nesting.require_usable()
-        self._slot = slot = self._engine._pool.acquire()
-        link: Link = slot.raw
-        self._link = link
+        pool = self._engine._pool
+        claim = self._claim = Claim()
+        try:
+            slot = pool.acquire(claim)
+            link: Link = slot.raw
+            self._link = link
+        except BaseException:
+            self._claim = self._link = None
+            pool.abandon(claim)
+            raise
         return link
 
     def _lose(self, reason: str) -> None:
         """Give up the driver's connection; the transaction, if any, is lost with it."""
-        slot, self._slot, self._link, self._ready = self._slot, None, None, False
+        claim = self._claim
+        self._link, self._ready = None, False
         self._forget_streams()
         if self._nesting.scopes:
             self._nesting.doom(reason)
-        if slot is not None:
-            self._engine._pool.discard(slot)
+        if claim is not None:
+            self._engine._pool.abandon(claim)
+            self._claim = None
+
+    # -- one user at a time, and interrupts ----------------------------------------------------
+
+    def _refuse(self) -> None:
+        raise errors.InterfaceError(
+            f"this connection is in use by {name_user(self)}, and "
+            f"{name_owner(current_owner())} can not use it meanwhile: "
+            "take one connection each"
+        )
+
+    def _doubt(self, exc: BaseException) -> None:
+        """Keep the connection, after an interrupt, only if it is proved to be as we know it.
+
+        The interrupt may have come between a statement and our note of it.
+        """
+        link = self._link
+        if link is None:
+            return
+        link.touched = True  # the pool looks at it when it comes back
+        begun = self._nesting.open and not self._autocommit
+        known = ("active", "failed") if begun else ("idle",)
+        if not link.is_idle() or link.dialect.transaction_state(link.own) not in known:
+            self._lose(f"interrupted by {type(exc).__name__}")
 
     # -- time limits ---------------------------------------------------------------------------
 
@@ -101,6 +142,11 @@ class Loan:
             self._limited = self._whole is not None or self._engine._timeout is not None
             self._server_limit, self._ready = usual, False
             self._settle(link)
+
+    @exclusive
+    def _at_its_turn(self, timeout: float | None, call: Callable[[], T]) -> T:
+        """The same for what is not a connection's method."""
+        return self._watched(timeout, call)
 
     def _nearest(self, timeout: float | None) -> tuple[float, float]:
         """Return the nearest limit, and what is left of it; StatementTimeout if nothing is."""
@@ -160,6 +206,11 @@ class Loan:
     def _close_streams(self) -> None:
         for stream in list(self._streams):
             stream.close()
+
+    def _abandon_streams(self) -> None:
+        """Before the connection goes back: what would be read to its end costs the connection."""
+        if self._engine.dialect.drains_streams:
+            self._lose("a stream was left open")
 
     def _forget_streams(self) -> None:
         for stream in self._streams:

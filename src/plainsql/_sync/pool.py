@@ -2,15 +2,17 @@
 """The pool's shell: does what the ledger decides.
 
 Floor 3, the sync twin.  The lock is held for a few steps of the ledger and never across
-I/O; a place in the pool is freed before its connection is closed.
+I/O; a place in the pool is freed before its connection is closed.  Who asks brings a claim;
+whatever is raised, wherever, `abandon` gives up all that the claim has.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections import deque
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plainsql import concurrency
@@ -18,28 +20,32 @@ from plainsql.concurrency import (
     Cell,
     Mutex,
     current_loop,
-    current_task,
-    hard_close,
+    current_owner,
+    let_go,
+    name_owner,
+    rest,
     shielded,
+    tell_dropped,
 )
-from plainsql.errors import AuthenticationError, NotSupportedError, PoolError, PoolTimeout
-from plainsql.ledger import Ledger, Slot, Waiter
+from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
+from plainsql.holders import note_site, note_stack, site, told
+from plainsql.ledger import Claim, Ledger, Slot
+from plainsql.outage import Gate
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from collections.abc import Callable
 
     from plainsql._sync.link import Link, Opener
     from plainsql.ledger import PoolStatus
 
 #: A connection that idled longer than this many seconds is asked before it is given out.
 PING_AFTER = 1.0
-#: How often a waiter looks whether dropped connections came back.
-TICK = 0.5
-#: The modules that are passed over in search of the line that took a connection.
-OURS = ("plainsql._", "plainsql.concurrency", "contextlib")
-#: File name → whether it is one of them.
-_ours: dict[str, bool] = {}
+#: How often it is looked whether what is in use came back, while the pool is closed.
+CLOSING = 0.01
+#: What was inherited by a child, and is kept as it is: to close it would speak to the server, or
+#: let go of the locks on a file.
+_inherited: list[Slot] = []
 
 
 class QueuePool:
@@ -57,300 +63,352 @@ class QueuePool:
         timeout: float = 30.0,
         recycle: float = 1800.0,
         pre_ping: bool | None = None,
+        full_reset: bool = False,
+        stacks: bool = False,
+        leak_after: float | None = None,
     ) -> None:
         self._opener = opener
-        self._dialect = opener.dialect
         self._timeout = timeout
         self._recycle = recycle
         self._pre_ping = pre_ping
+        self._full_reset = full_reset
+        self._stacks = stacks
+        self._leak_after = leak_after
+        self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
-        self._dropped: deque[Slot] = deque()
-        self._last_error: BaseException | None = None
-        self._inherited: list[Slot] = []
+        self._dropped: deque[Claim] = deque()
         self._begin_afresh()
+        concurrency.at_fork.add(self)
 
     def _begin_afresh(self) -> None:
         self._mutex = Mutex()
-        self._ledger = Ledger(*self._limits)
-        self._forks = concurrency.forks
-        self._loop: Any = None
+        self.ledger = Ledger(*self._limits)
+        self._gate = Gate()
+        self._last_error: BaseException | None = None
+        self.loop: Any = None
         self._dropped.clear()
 
     # -- take ----------------------------------------------------------------------------------
 
-    def acquire(self) -> Slot:
+    def acquire(self, claim: Claim) -> Slot:
         """Take a connection: an idle one, a new one, or the next one to come back.
 
         `PoolTimeout` after `pool_timeout` seconds; `ConnectError` if none can be opened.
         """
-        if self._forks != concurrency.forks:
-            self._after_fork()
-        loop = current_loop()
-        if loop is not self._loop:
-            self._adopt(loop)
-        now = time.monotonic()
-        if self._dropped:
-            self._collect()
-        with self._mutex:
-            slot = self._ledger.take(now)
-            queued = self._enqueue() if slot is None else None
-        if self._ledger.stale:
-            self._close_stale()
-        if slot is None:
-            slot = self._wait(queued, now)
         try:
+            loop = current_loop()
+            if loop is not self.loop:
+                self._adopt(loop)
+            if self._dropped:
+                self.collect()
+            now = time.monotonic()
+            claim.owner = current_owner()
+            with self._mutex:
+                slot = self.ledger.take(claim, now)
+                if slot is None:
+                    claim.cell = Cell()
+            if slot is None:
+                slot = self._wait(claim, now + self._timeout)
             if slot.raw is None:
-                self._fill(slot)
+                self._fill(slot, claim, now + self._timeout)
             elif self._is_doubtful(slot, now):
-                self._revive(slot)
-        except BaseException:
-            self.discard(slot)
+                self._revive(slot, claim, now + self._timeout)
+            if self.ledger.stale:
+                self._close_stale()
+            note_site(claim)
+            if self._notes_more:
+                self._note_more(claim)
+        except BaseException as exc:
+            if claim.slot is not None or not isinstance(exc, PoolError):
+                self.abandon(claim)
             raise
-        slot.holder = site()
         return slot
 
-    def _enqueue(self) -> tuple[Waiter, Cell]:
-        """Take a place in the queue; called with the lock held."""
-        cell = Cell()
-        waiter = Waiter(cell.wake)
-        self._ledger.enqueue(waiter)
-        return waiter, cell
-
-    def _wait(self, queued: Any, now: float) -> Slot:
-        waiter, cell = queued
-        deadline = now + self._timeout
+    def _wait(self, claim: Claim, deadline: float) -> Slot:
+        cell: Any = claim.cell
         try:
-            while not cell.wait(min(TICK, deadline - time.monotonic())):
+            while claim.slot is None and claim.error is None:
                 if self._dropped:
-                    self._collect()
-                elif time.monotonic() >= deadline:
+                    self.collect()
+                elif not cell.wait(deadline - time.monotonic()):
                     break
+            with self._mutex:
+                self.ledger.leave(claim)
+            claim.cell = None
+            if self._dropped:
+                self.collect()
         except BaseException:
-            self._give_up(waiter)
+            self.abandon(claim, unused=True)
             raise
-        if waiter.error is not None:
-            raise waiter.error
-        slot = waiter.slot or self._leave_queue(waiter)
-        if slot is None:
-            raise self._timed_out()
-        return slot
+        if claim.error is not None:
+            raise copy(claim.error) from claim.error  # each who waited raises its own
+        if claim.slot is None:
+            raise self._timed_out(claim)
+        return claim.slot
 
-    def _leave_queue(self, waiter: Waiter) -> Slot | None:
-        """Give up a place in the queue; return what was assigned at the last moment."""
+    def _timed_out(self, claim: Claim) -> PoolTimeout:
         with self._mutex:
-            return self._ledger.abandon(waiter)
-
-    def _give_up(self, waiter: Waiter) -> None:
-        """Give up a place in the queue because of an exception; pass on what was assigned."""
-        slot = self._leave_queue(waiter)
-        if slot is not None and slot.raw is not None:
-            self._hand_back(slot)
-        elif slot is not None:
-            self.discard(slot)
-
-    def _timed_out(self) -> PoolTimeout:
-        with self._mutex:
-            self._ledger.timed_out()
-            status = self._ledger.status()
-            sites = [described(holder) for holder in self._ledger.holders()]
-        holders = "; ".join(list(dict.fromkeys(sites))[:5])
+            status = self.ledger.status()
+            holders = self.ledger.holders()
+        own = sum(held.owner == claim.owner for _, held in holders)
+        me = name_owner(claim.owner)
+        kind = me.partition(" ")[0]
         error = PoolTimeout(
-            f"no connection came free within {self._timeout:g} seconds ({current_task()}): "
+            f"no connection came free within {self._timeout:g} seconds ({me}): "
             f"{status.busy} busy, {status.idle} idle, {status.connecting} connecting of "
-            f"{status.max:g}, {status.waiting} waiting"
-            + (f"; taken at {holders}" if holders else "")
+            f"{status.max:g} (pool_size={status.size}), {status.waiting} waiting"
+            + (f"; this {kind} itself holds {own} of them" if own else "")
+            + (f"; held: {told(holders, time.monotonic(), name_owner)}" if holders else "")
             + (f"; last connect error: {self._last_error}" if self._last_error else "")
         )
         error.status = status
         return error
 
-    def _fill(self, slot: Slot) -> None:
-        """Open the connection of a place that was reserved for it."""
-        try:
-            link = shielded(self._opener.open(), self._orphan)
-        except BaseException as exc:
-            self._last_error = exc
-            if isinstance(exc, AuthenticationError):
-                self._fail_waiters(exc)
-            raise
-        self._last_error = None
-        with self._mutex:
-            self._ledger.opened(slot, link, time.monotonic(), self._lifetime())
+    def _fill(self, slot: Slot, claim: Claim, deadline: float) -> None:
+        """Open the connection of a place that was reserved for it.
 
-    def _orphan(self, link: Link) -> None:
-        """A connection came for a caller who was cancelled: its place is given up already."""
-        hard_close(self._dialect, link.raw)
+        While a server that was there before is gone, it is tried again until the deadline.
+        """
+        while True:
+            error = self._open(slot, claim, deadline)
+            if error is None:
+                return
+            if not self.ledger.opened_count or not _may_come_back(error):
+                raise error
+            if time.monotonic() >= deadline:
+                raise self._timed_out(claim) from error
+
+    def _open(self, slot: Slot, claim: Claim, deadline: float) -> ConnectError | None:
+        """Connect, when it is this one's turn; return the error that says why there is none."""
+        while (pause := self._admit()) > 0:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._timed_out(claim) from self._last_error
+            rest(min(pause, left))
+        link = None
+        try:
+            opening = self._opener.open()
+            link = shielded(opening, partial(self._bequeath, claim))
+            self._opened(slot, link)
+        except ConnectError as exc:
+            self._failed(exc)
+            return exc
+        except BaseException:
+            self._gate.left()
+            if link is not None and slot.raw is not link:
+                link.abort()
+            raise
+        return None
+
+    def _admit(self) -> float:
+        with self._mutex:
+            return self._gate.admit(time.monotonic())
+
+    def _opened(self, slot: Slot, link: Link) -> None:
+        with self._mutex:
+            now = time.monotonic()
+            self.ledger.opened(slot, link, now, self._lifetime())
+            self._gate.opened(now)
+        self._last_error = None
+
+    def _failed(self, error: ConnectError) -> None:
+        self._last_error = error
+        with self._mutex:
+            self._gate.failed(time.monotonic(), _chance())
+            if isinstance(error, AuthenticationError):
+                self.ledger.fail_waiters(error)
+
+    def _bequeath(self, claim: Claim) -> Callable[[Link | None], None]:
+        """The caller was cancelled while it connected: what comes is for whoever waits."""
+        heir = Claim()
+        with self._mutex:
+            self.ledger.bequeath(claim, heir)
+        return partial(self._inherit, heir)
+
+    def _inherit(self, heir: Claim, link: Link | None) -> None:
+        slot = heir.slot
+        if link is None or slot is None or slot.claim is not heir or slot.closed:
+            if link is not None:
+                link.abort()
+            self.abandon(heir)
+            return
+        self._opened(slot, link)
+        with self._mutex:
+            self.ledger.release(heir, time.monotonic())
 
     def _lifetime(self) -> float:
         """Return the seconds a connection may live: a tenth of jitter lest all end at once."""
-        import random
-
-        return self._recycle * random.uniform(0.9, 1.0)  # noqa: S311 - not a secret
+        return self._recycle * (1 - _chance() / 10)
 
     # -- examine -------------------------------------------------------------------------------
 
     def _is_doubtful(self, slot: Slot, now: float) -> bool:
         poll = slot.raw.poll
-        if self._pre_ping or slot.epoch != self._ledger.epoch or (poll is not None and poll(0)):
+        if self._pre_ping or slot.epoch != self.ledger.epoch or (poll is not None and poll(0)):
             return True
         return self._pre_ping is None and now - slot.released >= PING_AFTER
 
-    def _revive(self, slot: Slot) -> None:
+    def _revive(self, slot: Slot, claim: Claim, deadline: float) -> None:
         """Ask the server; where it does not answer, open another connection in the same place."""
         link: Link = slot.raw
-        if self._dialect.is_open(link.own) and self._answers(link):
-            slot.epoch = self._ledger.epoch
+        if link.answers():
+            slot.epoch = self.ledger.epoch
             return
-        hard_close(self._dialect, link.raw)
         with self._mutex:
-            self._ledger.reopen(slot)
-        self._fill(slot)
-
-    def _answers(self, link: Link) -> bool:
-        sql = self._dialect.ping_sql
-        if sql is None:
-            return True
-        try:
-            link.cursor.execute(sql)
-            if link.columns(link.own_cursor) is not None:
-                link.cursor.fetchall()
-        except self._dialect.driver_error:
-            return False
-        return True
+            self.ledger.reopen(slot)
+            self._gate.lost(time.monotonic())
+        link.abort()
+        self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------
 
-    def release(self, slot: Slot) -> None:
-        """Take a clean connection back: hand it to the first waiter, or keep it."""
-        link: Link = slot.raw
-        if link.touched and not self._restored(slot):
-            self.discard(slot)
-            return
-        self._hand_back(slot)
-        if self._ledger.stale:
-            self._close_stale()
+    def release(self, claim: Claim) -> None:
+        """Take a clean connection back: for the first who waits, or to keep."""
+        try:
+            slot = claim.slot
+            if slot is None or slot.claim is not claim or slot.closed:
+                return
+            link: Link = slot.raw
+            if (link.touched or self._full_reset) and not self._restored(slot):
+                self.abandon(claim)
+                return
+            with self._mutex:
+                self.ledger.release(claim, time.monotonic())
+            if self.ledger.stale:
+                self._close_stale()
+        except BaseException:
+            self.abandon(claim)
+            raise
 
     def _restored(self, slot: Slot) -> bool:
-        """End what the user may have begun on the driver's own connection; ask it before reuse."""
         link: Link = slot.raw
-        link.touched = False
-        slot.epoch = -1
-        if not self._dialect.is_open(link.own):
-            return False
-        try:
-            if self._dialect.transaction_state(link.own) != "idle":
-                link.cursor.execute("ROLLBACK")
-            link.learn_mode()
-        except (self._dialect.driver_error, NotSupportedError):
-            return False
-        return True
+        if link.touched:
+            slot.epoch = -1  # it is asked before anybody gets it
+        return link.restored(full=self._full_reset)
 
-    def _hand_back(self, slot: Slot) -> None:
-        slot.holder = None
-        if self._is_inherited(slot):
-            return
+    def abandon(self, claim: Claim, *, unused: bool = False) -> None:
+        """Give up all that a claim has: free its place, then close what is in it.
+
+        What was taken in another process or loop is left alone.  With `unused` the connection is
+        as good as before, and stays.
+        """
+        slot = claim.slot
+        if slot is not None and slot.claim is claim and slot.raw is not None and slot.raw.lingers:
+            self._outlive(slot, claim)
         with self._mutex:
-            waiter = self._ledger.release(slot, time.monotonic())
-        if waiter is not None:
-            waiter.wake()
+            self.ledger.abandon(claim, time.monotonic(), unused=unused)
+        let_go(self._mutex)
+        while self.ledger.doubtful:
+            slot = self.ledger.doubtful.pop()
+            slot.raw.abort()
 
-    def discard(self, slot: Slot) -> None:
-        """Free the place of a doubtful connection, then close it without protocol."""
-        link = slot.raw
-        if self._is_inherited(slot):
-            return
+    def _outlive(self, slot: Slot, claim: Claim) -> None:
+        """Keep a place until the thread has ended that is still at work on its connection."""
+        heir = Claim()
         with self._mutex:
-            waiter = self._ledger.discard(slot)
-        if waiter is not None:
-            waiter.wake()
-        if link is not None:
-            hard_close(self._dialect, link.raw)
+            self.ledger.bequeath(claim, heir)
+        slot.raw.abort(partial(self.abandon, heir))
 
-    def _is_inherited(self, slot: Slot) -> bool:
-        """Tell whether a place was taken in another process or loop; it is left alone."""
-        if self._forks != concurrency.forks:
-            self._inherited.append(slot)
-            return True
-        return slot in self._inherited
-
-    def drop(self, slot: Slot) -> None:
+    def drop(self, claim: Claim) -> None:
         """Take note of a connection whose user forgot it; called while garbage is collected."""
-        self._dropped.append(slot)
+        slot = claim.slot
+        if slot is None or slot.claim is not claim:
+            return
+        if not slot.closed:
+            self._dropped.append(claim)
+            tell_dropped(self)
         warnings.warn(
-            f"a connection was dropped without close(); it was taken at {described(slot.holder)}",
+            f"a connection was dropped without close(); it was taken at {site(claim)}",
             ResourceWarning,
             stacklevel=3,
         )
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
+        """Give up what was dropped."""
         while self._dropped:
-            self.discard(self._dropped.popleft())
+            self.abandon(self._dropped.popleft())
 
     def _close_stale(self) -> None:
-        with self._mutex:
-            stale = self._ledger.drain_stale()
-        for slot in stale:
-            self._close(slot)
-
-    def _close(self, slot: Slot) -> None:
-        link: Link = slot.raw
-        try:
-            link.raw.close()
-        except (self._dialect.driver_error, OSError):
-            hard_close(self._dialect, link.raw)
+        while self.ledger.stale:
+            link: Link = self.ledger.stale.pop().raw
+            link.close()
 
     def suspect(self) -> None:
         """A connection was lost: ask all older ones before they are given out."""
         with self._mutex:
-            self._ledger.suspect()
-
-    def _fail_waiters(self, error: BaseException) -> None:
-        with self._mutex:
-            waiters = self._ledger.fail_waiters(error)
-        for waiter in waiters:
-            waiter.wake()
+            self.ledger.suspect()
+            self._gate.lost(time.monotonic())
 
     # -- the pool itself -----------------------------------------------------------------------
 
-    def _after_fork(self) -> None:
-        """Begin empty in a child; the parent's connections are kept from being closed."""
-        self._inherited.extend(self._ledger.forget())
+    def _note_more(self, claim: Claim) -> None:
+        """Note the way to where a connection was taken, and look after it once more, if asked."""
+        if self._stacks:
+            note_stack(claim)
+        if self._leak_after is not None:
+            concurrency.ring_at(
+                time.monotonic() + self._leak_after, partial(_tell_leak, claim, self._leak_after)
+            )
+
+    def begin_in_child(self) -> None:
+        """Begin empty after a fork; what the parent opened is neither used nor closed here."""
+        slots = self.ledger.forget()
+        _inherited.extend(slots)
         self._begin_afresh()
+        self._opener.begin_in_child()
+        for slot in slots:
+            slot.claim = None
+            if slot.raw is not None:
+                slot.raw.orphan()
 
     def _adopt(self, loop: Any) -> None:
         """Belong to the running loop; connections of a loop that was closed are given up."""
-        if self._loop is not None:
-            if not self._loop.is_closed():
+        if self.loop is not None:
+            if not self.loop.is_closed():
                 raise PoolError(
                     "this engine belongs to another event loop that is still there; "
                     "make one engine per loop, or dispose() of it in its own loop first"
                 )
-            self._inherited.extend(self._ledger.forget())
+            self._finish_all()
             self._begin_afresh()
-        self._loop = loop
+        self.loop = loop
 
-    def dispose(self, *, final: bool = False) -> None:
+    def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
         with self._mutex:
-            slots, waiters = self._ledger.close() if final else (self._ledger.empty(), [])
-        for waiter in waiters:
-            waiter.wake()
-        for slot in slots:
-            self._close(slot)
+            self.ledger.empty()
         self._close_stale()
         self._opener.renew()
 
+    def close(self, timeout: float) -> None:
+        """Close for ever; what is in use has `timeout` seconds to come back before it is cut."""
+        deadline = time.monotonic() + timeout
+        with self._mutex:
+            self.ledger.close()
+        self._close_stale()
+        while self.ledger.slots and time.monotonic() < deadline:
+            rest(CLOSING)
+            self.collect()
+        for slot in list(self.ledger.slots):
+            if slot.raw is not None:
+                slot.raw.cut()
+        self._close_stale()
+        self._opener.close()
+
     def status(self) -> PoolStatus:
         """Return a snapshot: sizes and counters."""
+        if self._dropped:
+            self.collect()
         with self._mutex:
-            return self._ledger.status()
+            return self.ledger.status()
 
     def __del__(self) -> None:
-        """Close without protocol what nobody disposed of; in a child it is the parent's."""
-        ledger = self.__dict__.get("_ledger")
-        if ledger is None or self._forks != concurrency.forks:
-            return
-        for slot in ledger.forget():
+        """Close without protocol what nobody disposed of."""
+        if "ledger" in self.__dict__:
+            self._finish_all()
+
+    def _finish_all(self) -> None:
+        for slot in self.ledger.forget():
             if slot.raw is not None:
                 slot.raw.finish()
 
@@ -370,24 +428,27 @@ class NullPool(QueuePool):
         super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
 
 
-def site() -> tuple[CodeType, int] | None:
-    """Find the line that took a connection: the first frame that is not plainsql's."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        code = frame.f_code
-        name = code.co_filename
-        ours = _ours.get(name)
-        if ours is None:
-            ours = _ours[name] = frame.f_globals.get("__name__", "").startswith(OURS)
-        if not ours:
-            return code, frame.f_lineno
-        frame = frame.f_back
-    return None
+def _may_come_back(error: ConnectError) -> bool:
+    """Tell whether a server that was there before may let one in again, if one waits."""
+    return type(error) is ConnectError and error.phase != "tls"
 
 
-def described(holder: tuple[CodeType, int] | None) -> str:
-    """Return what `site` found, for a message."""
-    if holder is None:
-        return "an unknown place"
-    code, line = holder
-    return f"{code.co_filename}:{line} in {code.co_name}"
+def _chance() -> float:
+    import random
+
+    return random.random()  # noqa: S311 - not a secret
+
+
+def _tell_leak(claim: Claim, seconds: float) -> None:
+    """Log, once, a connection that is held for so long; called by the timer."""
+    slot = claim.slot
+    if slot is None or slot.claim is not claim:
+        return
+    import logging
+
+    logging.getLogger("plainsql.pool").warning(
+        "a connection is held for more than %g seconds; it was taken at %s%s",
+        seconds,
+        site(claim),
+        f"\n{claim.stack}" if claim.stack else "",
+    )

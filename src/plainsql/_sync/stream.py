@@ -289,8 +289,10 @@ class Stream(Fetch[T]):
         self._guarded(self._cursor.execute, *((sql,) if values is None else (sql, values)))
 
     def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call the driver within the limits of time."""
-        return self._connection._watched(self._timeout, partial(self._called, call, *args))
+        """Call the driver within the limits of time, while nobody else does."""
+        return self._connection._at_its_turn(
+            self._timeout, partial(self._called, call, *args)
+        )
 
     def _called(self, call: Callable[..., Any], *args: Any) -> Any:
         """Call the driver; what it raises means what it means for any statement."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from plainsql import errors
 from plainsql._sync.failing import Failing, raise_from
 from plainsql._sync.transaction import Transaction
+from plainsql.concurrency import exclusive
 from plainsql.errors import TransactionStateError
 from plainsql.nesting import Scope
 from plainsql.options import require_number
@@ -138,6 +139,7 @@ class Transacting(Failing):
         """Set a savepoint, in a transaction that is begun if need be; to any depth."""
         return self._begin_nested()
 
+    @exclusive
     def _begin_nested(self) -> Transaction:
         self._engine.dialect.require("savepoints", "begin_nested()")
         if self._autocommit:
@@ -150,6 +152,7 @@ class Transacting(Failing):
         self._nesting.scopes.append(savepoint)
         return savepoint
 
+    @exclusive
     def commit(self) -> None:
         """Commit the transaction with all its savepoints; nothing if there is none.
 
@@ -159,6 +162,7 @@ class Transacting(Failing):
         if self._nesting.scopes:
             self._commit()
 
+    @exclusive
     def rollback(self) -> None:
         """Roll back the transaction with all its savepoints; nothing if there is none."""
         if self._nesting.scopes:
@@ -289,6 +293,7 @@ class Transacting(Failing):
             for sql in self._options.end:
                 self._send(sql)
 
+    @exclusive
     def _commit_scope(self, scope: Transaction) -> None:
         nesting = self._nesting
         nesting.require_active(scope)
@@ -309,6 +314,7 @@ class Transacting(Failing):
         self._send(f"RELEASE SAVEPOINT {scope.name}")
         nesting.leave(scope)
 
+    @exclusive
     def _roll_back_scope(self, scope: Transaction) -> None:
         nesting = self._nesting
         if nesting.is_root(scope):
@@ -334,6 +340,7 @@ class Transacting(Failing):
         nesting.leave(scope)
         self._ready = not self._strict
 
+    @exclusive
     def _abandon_scope(self, scope: Transaction, exc: BaseException) -> None:
         """Roll back because `exc` leaves the block; a failure is noted on it, never raised."""
         if not scope.is_active:

@@ -1,0 +1,101 @@
+"""Who holds a connection, and where it was taken; noted cheaply, told when asked.
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from plainsql.ledger import Claim, Slot
+
+#: The modules that are passed over in search of the line that took a connection.
+OURS = ("plainsql._", "plainsql.concurrency", "contextlib")
+#: File name → whether it is one of them.
+_ours: dict[str, bool] = {}
+#: How many holders are told of, and how much of a statement.
+MOST, LONGEST = 5, 80
+
+
+def note_site(claim: Claim) -> None:
+    """Note the line that took a connection: the first frame that is not plainsql's.
+
+    The pool, who asked it, and who asked that one are plainsql's for sure.
+    """
+    frame: FrameType | None = sys._getframe(4)  # noqa: SLF001 - public in all but its name
+    while frame is not None:
+        code = frame.f_code
+        name = code.co_filename
+        ours = _ours.get(name)
+        if ours is None:
+            ours = _ours[name] = frame.f_globals.get("__name__", "").startswith(OURS)
+        if not ours:
+            claim.code = code
+            claim.line = frame.f_lineno
+            return
+        frame = frame.f_back
+
+
+def note_stack(claim: Claim) -> None:
+    """Note the whole way to where a connection was taken."""
+    from traceback import format_stack
+
+    claim.stack = "".join(format_stack(sys._getframe(2)))  # noqa: SLF001 - as above
+
+
+def site(claim: Claim) -> str:
+    """Return where the connection was taken, for a message."""
+    if claim.code is None:
+        return "an unknown place"
+    return f"{claim.code.co_filename}:{claim.line} in {claim.code.co_name}"
+
+
+def thread_name(ident: int) -> str:
+    """Name the thread of that number."""
+    for thread in threading.enumerate():
+        if thread.ident == ident:
+            return f"thread {thread.name!r}"
+    return f"a thread that has ended ({ident})"
+
+
+def task_name(number: int) -> str:
+    """Name the task of that number, of the running loop."""
+    import asyncio
+
+    for task in asyncio.all_tasks():
+        if id(task) == number:
+            return f"task {task.get_name()!r}"
+    return "a task that has ended"
+
+
+def user_of(connection: Any) -> str:
+    """Name the thread that is at work on a connection just now."""
+    for ident, top in sys._current_frames().items():  # noqa: SLF001 - as above
+        frame: FrameType | None = top
+        while frame is not None and ident != threading.get_ident():
+            if frame.f_locals.get("self") is connection:
+                return thread_name(ident)
+            frame = frame.f_back
+    return "another thread"
+
+
+def told(holders: list[tuple[Slot, Claim]], now: float, name: Any) -> str:
+    """Tell who holds connections, for how long, and what they ran last; the longest first."""
+    lines = [_line(slot, claim, now, name) for slot, claim in holders[:MOST]]
+    if len(holders) > MOST:
+        lines.append(f"and {len(holders) - MOST} more")
+    return "; ".join(lines)
+
+
+def _line(slot: Slot, claim: Claim, now: float, name: Any) -> str:
+    line = f"{now - slot.taken:.1f} s by {name(claim.owner)}, taken at {site(claim)}"
+    last = getattr(slot.raw, "last", None)
+    if last is not None:
+        sql = " ".join(last.statement.split())
+        line += f", last statement: {sql[:LONGEST]}{'…' if len(sql) > LONGEST else ''}"
+    return f"{line}\n{claim.stack}" if claim.stack else line

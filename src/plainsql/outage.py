@@ -1,0 +1,60 @@
+"""How soon a server that was lost, or does not let anybody in, is tried again.
+
+Floor 2: pure; the pool brings the time, in monotonic seconds, and the chance.
+"""
+
+from __future__ import annotations
+
+#: The pause between two connects while there is trouble: at first, and at most.
+FIRST, LONGEST = 0.05, 0.5
+#: So long after the last trouble, connects need no pause any more.
+CALM = 1.0
+
+
+class Gate:
+    """Lets connects through one at a time, and 20 in a second at most, while there is trouble."""
+
+    __slots__ = ("_calm", "_next", "_pause", "_trying")
+
+    def __init__(self) -> None:
+        self._pause = FIRST
+        self._calm = float("-inf")  # when all is well again
+        self._next = float("-inf")  # when the next one may try
+        self._trying = False
+
+    def admit(self, now: float) -> float:
+        """Return 0.0 if one may connect now, or the seconds after which to ask again.
+
+        Who was let through must tell: by `opened` or `failed`, or by `left`.
+        """
+        if now >= self._calm:
+            return 0.0
+        if self._trying:
+            return FIRST
+        if now < self._next:
+            return self._next - now
+        self._trying = True
+        self._next = now + FIRST
+        return 0.0
+
+    def opened(self, now: float) -> None:
+        """A connect succeeded: the others may follow, a little apart."""
+        self._trying = False
+        self._pause = FIRST
+        if self._calm > now:
+            self._calm = now + CALM
+
+    def failed(self, now: float, chance: float) -> None:
+        """A connect failed; `chance` is random, between 0 and 1."""
+        self._trying = False
+        self._calm = float("inf")
+        self._next = now + FIRST + (self._pause - FIRST) * chance
+        self._pause = min(self._pause * 2, LONGEST)
+
+    def left(self) -> None:
+        """Nobody knows what became of a connect."""
+        self._trying = False
+
+    def lost(self, now: float) -> None:
+        """A connection was found dead; there may be more of them."""
+        self._calm = max(self._calm, now + CALM)
