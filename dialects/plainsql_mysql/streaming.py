@@ -57,9 +57,9 @@ class StreamCursor(SSCursor):
         count = super()._query(q)  # type: ignore[misc] # it has no public name
         result: Any = self._result  # type: ignore[attr-defined]
         if result is not None and result.unbuffered_active:
-            result.__class__ = StreamResult  # PyMySQL does not ask whose it should make
             several = self.connection.client_flag & CLIENT.MULTI_STATEMENTS
             result.may_be_stopped = not several and QUERY.match(q) is not None
+            result.__class__ = StreamResult  # PyMySQL does not ask whose it should make
         return count
 
     def __del__(self) -> None:
