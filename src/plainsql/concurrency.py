@@ -17,6 +17,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 from weakref import WeakSet
 
+from plainsql import row
 from plainsql.errors import ArgumentError
 from plainsql.holders import task_name, thread_name, user_of
 
@@ -41,6 +42,7 @@ at_fork: WeakSet[Any] = WeakSet()
 def _begin_in_child() -> None:
     global forks
     forks += 1
+    row.begin_in_child()
     for one in list(at_fork):
         one.begin_in_child()
 
@@ -87,7 +89,7 @@ class Cell:
 
     def wait(self, seconds: float) -> bool:
         """Sleep until woken, `seconds` at most; tell whether it was woken."""
-        return self._lock.acquire(timeout=max(0.0, seconds))
+        return self._lock.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
 
 class AsyncCell:
@@ -117,7 +119,9 @@ def tell_dropped(pool: Any) -> None:
     Whoever comes later, or leaves the queue, looks after it anyway.
     """
     with suppress(IndexError):
-        pool.ledger.waiters[0].cell.wake()
+        cell = pool.ledger.waiters[0].cell
+        if cell is not None:
+            cell.wake()
 
 
 def tell_dropped_async(pool: Any) -> None:
@@ -510,18 +514,22 @@ async def reset_async(link: Any) -> bool:
     return done
 
 
-def hard_close(dialect: Dialect, raw: Any) -> None:
+def hard_close(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
     """Close a doubtful connection without any protocol; never waits for the server."""
+    del then  # no thread but this one is at work on it
     with suppress(OSError, dialect.driver_error):
         dialect.abort(raw)
     with suppress(OSError, dialect.driver_error):
         dialect.finish(raw)
 
 
-def hard_close_async(dialect: Dialect, raw: Any) -> None:
-    """Close a doubtful connection without any protocol; never waits for the server."""
+def hard_close_async(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
+    """Close a doubtful connection without any protocol; never waits for the server.
+
+    `then` is called when the thread that was at work on it has ended.
+    """
     if hasattr(raw, "abort"):
-        raw.abort()
+        raw.abort(then)
     else:
         hard_close(dialect, raw)
 

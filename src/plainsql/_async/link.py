@@ -44,15 +44,19 @@ class AsyncLink:
     """
 
     __slots__ = (
-        "_caches", "columns", "compiled", "cursor", "dialect", "last", "limit", "own", "own_cursor",
-        "poll", "raw", "server_limit", "statements", "touched", "unsettled", "watch",
+        "_caches", "_on_connect", "columns", "compiled", "cursor", "dialect", "last", "limit",
+        "own", "own_cursor", "poll", "raw", "server_limit", "statements", "touched", "unsettled", "watch",
     )  # fmt: skip
 
     compiled: Mapping[Any, Compiled]
     statements: StatementCache
 
     def __init__(
-        self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]
+        self,
+        dialect: Dialect,
+        raw: Any,
+        caches: dict[LexicalRules, StatementCache],
+        on_connect: Callable[[Any], Any] | None,
     ) -> None:
         self.dialect = dialect
         self.raw = raw
@@ -62,6 +66,7 @@ class AsyncLink:
         by_type = dialect.codecs.by_column and dialect.typed_columns
         self.columns = by_type or dialect.columns
         self._caches = caches
+        self._on_connect = on_connect
         self.take_rules()
         self.last: Examined | None = None
         self.touched = self.unsettled = False
@@ -140,19 +145,25 @@ class AsyncLink:
             if not await reset_async(self):
                 return False
             self.server_limit = None
+            if self._on_connect is None:
+                self.take_rules()  # the dialect has heard of the mode
+                return True
+            await run_hook_async(self._on_connect, self.raw)
         await self.learn_mode()
         return True
 
     async def _bounded(self, call: Callable[[], Awaitable[bool]]) -> bool:
         """Clean up, for `CLEAN_UP` seconds at most; False where that fails."""
+        watch = self.watch
         try:
-            self.watch.arm(CLEAN_UP, CLEAN_UP)
+            watch.arm(CLEAN_UP, CLEAN_UP)
             try:
-                return await call()
+                done = await call()
             finally:
-                await self.watch.disarm()
+                await watch.disarm()
         except (self.dialect.driver_error, NotSupportedError):
             return False
+        return done and not (watch.asked or watch.cut)
 
     async def close(self) -> None:
         """Close politely a connection that nobody uses any more."""
@@ -161,9 +172,25 @@ class AsyncLink:
         except (self.dialect.driver_error, OSError):
             self.abort()
 
-    def abort(self) -> None:
-        """Close a doubtful connection without any protocol; never waits for the server."""
-        hard_close_async(self.dialect, self.raw)
+    @property
+    def lingers(self) -> bool:
+        """Whether a thread is at work on the connection that can not be called back.
+
+        It waits for something else than a socket, as SQLite for a lock.
+        """
+        return self.own is not self.raw and self.poll is None and self.raw.is_at_work
+
+    def abort(self, then: Callable[[], None] | None = None) -> None:
+        """Close a doubtful connection without any protocol; never waits for the server.
+
+        `then` is called when a thread that was at work on it has ended.
+        """
+        hard_close_async(self.dialect, self.raw, then)
+
+    def cut(self) -> None:
+        """Let what waits on the connection fail; its user closes it then."""
+        with suppress(OSError, self.dialect.driver_error):
+            self.dialect.abort(self.own)
 
     def orphan(self) -> None:
         """Keep a child from using what its parent opened, or a loop what another one did."""
@@ -221,14 +248,22 @@ class AsyncOpener:
         self._database = dialect.open_database(url)
 
     def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what lives as long as the pool: an in-memory database ends."""
         if self._database is not None:
             self._database.close()
 
     def renew(self) -> None:
-        """Let go of what lives as long as the pool: an in-memory database ends."""
+        """Begin anew with what lives as long as the pool."""
         if self._database is not None:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
+
+    def begin_in_child(self) -> None:
+        """Begin with new caches after a fork: a thread of the parent may have held their locks."""
+        self._caches = {}
 
     async def _connect(self) -> Any:
         """Connect; what our own connect raises bears no frames, for theirs hold the password."""
@@ -251,7 +286,7 @@ class AsyncOpener:
         except OSError as exc:
             raise ConnectError(f"can not connect: {exc}") from exc
         try:
-            link = AsyncLink(dialect, raw, self._caches)
+            link = AsyncLink(dialect, raw, self._caches, self._on_connect)
             if self._on_connect is not None:
                 await run_hook_async(self._on_connect, raw)
                 await link.learn_mode()
