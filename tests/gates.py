@@ -47,7 +47,7 @@ MEANS = {
 class Gate:
     """A gate that is shut; `sql` waits before it and answers with what it was given as `:n`.
 
-    On SQLite the engine's `on_connect` must be `prepare`.
+    `wait` is an expression that does so.  On SQLite the engine's `on_connect` must be `prepare`.
     """
 
     def __init__(self, kind: str, connect: Callable[[], RawConnection]) -> None:
@@ -55,8 +55,8 @@ class Gate:
         means = MEANS.get(kind)
         self._means = means and Means(*(sql.replace("{n}", number) for sql in means))
         self._reached, self._opened = threading.Event(), threading.Event()
-        wait = "wait_at_gate()" if self._means is None else self._means.wait
-        self.sql = f"SELECT {wait} AS waited, :n AS n"
+        self.wait = "wait_at_gate()" if self._means is None else self._means.wait
+        self.sql = f"SELECT {self.wait} AS waited, :n AS n"
         if self._means is not None:
             self._keeper, self._watcher = connect(), connect()
             self._ask(self._keeper, self._means.shut)
