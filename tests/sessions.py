@@ -46,8 +46,10 @@ class Sessions:
         self.times: list[float] = []
 
     def note(self, raw: Any) -> None:
-        """Note a new connection."""
+        """Note a new connection; one that was reset is none."""
         own = getattr(raw, "driver_connection", raw)
+        if any(own is known for known in self.raws):
+            return
         self.times.append(time.monotonic())
         self.raws.append(own)
         if self._means is not None:
@@ -66,8 +68,9 @@ class Sessions:
         return len(there & set(self._numbers))
 
     def kill(self) -> None:
-        """Kill all that are there, and wait until they are gone."""
-        assert self._means is not None, "nobody can kill a session of SQLite"
+        """Kill all that are there, and wait until they are gone; nobody can on SQLite."""
+        if self._means is None:
+            return
         there = {row[0] for row in self._ask(self._means.alive)}
         for number in there & set(self._numbers):
             self._ask(self._means.kill.replace("{n}", str(number)))
