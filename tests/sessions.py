@@ -5,6 +5,8 @@ SQLite has none: there it is the driver's connections that are open or not.
 
 from __future__ import annotations
 
+import gc
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,43 +38,41 @@ MEANS = {
 
 
 class Sessions:
-    """Those of the engines whose `on_connect` is `note`, and when they were opened."""
+    """Those of the engines whose `on_connect` is `note`, and when they were opened.
+
+    The driver's connections are not held here: what nobody holds any more must be over.
+    """
 
     def __init__(self, kind: str, elsewhere: RawConnection) -> None:
         self._means = MEANS.get(kind)
         self._elsewhere = elsewhere
-        self._numbers: list[int] = []
-        self.raws: list[Any] = []
+        self._numbers: set[int] = set()
+        self.opened = 0
         self.times: list[float] = []
 
     def note(self, raw: Any) -> None:
         """Note a new connection; one that was reset is none."""
         own = getattr(raw, "driver_connection", raw)
-        if any(own is known for known in self.raws):
+        number = id(own) if self._means is None else _number(own, self._means.number)
+        if number in self._numbers and self._means is not None:
             return
+        self._numbers.add(number)
+        self.opened += 1
         self.times.append(time.monotonic())
-        self.raws.append(own)
-        if self._means is not None:
-            self._numbers.append(_number(own, self._means.number))
-
-    @property
-    def opened(self) -> int:
-        """How many there were."""
-        return len(self.raws)
 
     def alive(self) -> int:
         """How many there are."""
         if self._means is None:
-            return sum(_is_open(own) for own in self.raws)
+            return sum(id(own) in self._numbers for own in _open_here())
         there = {row[0] for row in self._ask(self._means.alive)}
-        return len(there & set(self._numbers))
+        return len(there & self._numbers)
 
     def kill(self) -> None:
         """Kill all that are there, and wait until they are gone; nobody can on SQLite."""
         if self._means is None:
             return
         there = {row[0] for row in self._ask(self._means.alive)}
-        for number in there & set(self._numbers):
+        for number in there & self._numbers:
             self._ask(self._means.kill.replace("{n}", str(number)))
         self.until(0)
 
@@ -103,9 +103,13 @@ def _number(own: Any, path: str) -> int:
     return number
 
 
-def _is_open(own: Any) -> bool:
+def _open_here() -> list[sqlite3.Connection]:
+    return [one for one in gc.get_objects() if isinstance(one, sqlite3.Connection) if _is_open(one)]
+
+
+def _is_open(own: sqlite3.Connection) -> bool:
     try:
         own.total_changes  # noqa: B018 - raises on a closed connection
-    except Exception:  # noqa: BLE001 - of the driver's
+    except sqlite3.ProgrammingError:
         return False
     return True
