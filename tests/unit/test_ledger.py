@@ -1,13 +1,16 @@
-"""The pool's book, one rule at a time; `test_ledger_machine` looks for what breaks them together."""
+"""The pool's book, one rule at a time; `test_ledger_machine` tries them all together."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from plainsql import ledger as book
 from plainsql.errors import PoolClosed
 from plainsql.ledger import FOREVER, Claim, Ledger, Slot
+from tests.unit.interrupting import Interrupt, interrupted_at
 
 
 class Bell:
@@ -193,7 +196,7 @@ def test_who_gives_up_waiting_loses_its_turn_only() -> None:
     ledger.abandon(first, 2.0, unused=True)
     ledger.release(claim, 3.0)
     assert first.slot is None
-    assert held(second)
+    assert held(second) is ledger.holders()[0][0]
 
 
 def test_to_give_up_nothing_is_no_harm() -> None:
@@ -201,7 +204,7 @@ def test_to_give_up_nothing_is_no_harm() -> None:
     claim = busy(ledger)
     for _ in range(2):
         ledger.abandon(Claim(), 2.0)
-    assert held(claim)
+    assert [claim for _, claim in ledger.holders()] == [claim]
 
 
 # -- wait --------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ def test_who_was_served_while_its_time_ran_out_keeps_its_place() -> None:
     claim, waiter = busy(ledger), waiting(ledger)
     ledger.release(claim, 2.0)
     ledger.leave(waiter)
-    assert held(waiter)
+    assert held(waiter).raw is not None
     assert ledger.status().timeouts == 0
 
 
@@ -233,6 +236,51 @@ def test_all_who_wait_fail_by_the_same_error() -> None:
     ledger.fail_waiters(error)
     assert [(w.error, wakes(w)) for w in waiters] == [(error, 1), (error, 1)]
     assert not ledger.waiters
+
+
+# -- interrupts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", range(1, 71))
+@pytest.mark.parametrize("how", ["release", "abandon"])
+@pytest.mark.parametrize("impatient", [0, 1])
+def test_an_interrupt_loses_nothing_though_others_come_before_the_victim(
+    impatient: int, how: str, step: int
+) -> None:
+    """A waiter's time runs out, and another connection comes back, before the victim gives up."""
+    ledger = Ledger(2, 0)
+    victim, other = busy(ledger), busy(ledger)
+    waiters = [waiting(ledger), waiting(ledger), waiting(ledger)]
+    standing = {held(victim), held(other)}
+    with suppress(Interrupt), interrupted_at(step, book):
+        getattr(ledger, how)(victim, 2.0)
+    ledger.leave(waiters[impatient])
+    if waiters[impatient].slot is None:
+        waiters.pop(impatient)
+    ledger.release(other, 3.0)
+    ledger.abandon(victim, 4.0)
+
+    served = [claim for claim in waiters if claim.slot is not None]
+    assert served == waiters[:2]
+    assert {held(claim) for claim in served} == ledger.slots
+    assert {wakes(claim) > 0 for claim in served} == {True}
+    assert standing <= {*ledger.slots, *ledger.doubtful}
+
+
+@pytest.mark.parametrize("step", range(1, 20))
+def test_an_interrupt_amid_a_failure_of_all_leaves_none_that_is_served_and_failed(
+    step: int,
+) -> None:
+    ledger = Ledger(1, 0)
+    victim, other = Claim(), busy(ledger)
+    waiters = [waiting(ledger), waiting(ledger)]
+    with suppress(Interrupt), interrupted_at(step, book):
+        ledger.fail_waiters(RuntimeError("no"))
+    ledger.release(other, 2.0)
+    ledger.abandon(victim, 3.0)
+    for claim in waiters:
+        assert claim.slot is None or claim.error is None
+        assert (claim in ledger.waiters) == (claim.slot is None and claim.error is None)
 
 
 # -- lose, and open again ----------------------------------------------------------------------
