@@ -6,7 +6,7 @@ given up; waiters are served first come, first served, by direct hand-over.
 
 The truth is what stands in the places: `slot.claim`, `slot.raw` and `slot.closed`, each changed by
 one assignment.  The lists beside them are made to agree with it by `mend`, so that an interrupt
-between any two lines loses nothing.
+between any two lines loses nothing; `is_torn` tells others of it who come before that.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ class Ledger:
         self.doubtful: list[Slot] = []
         self.epoch = 0
         self.is_closed = False
+        self.is_torn = False  # the queue and the places may disagree
         self.checkouts = self.handoffs = self.opened_count = self.closed_count = self.timeouts = 0
 
     # -- take ----------------------------------------------------------------------------------
@@ -182,6 +183,8 @@ class Ledger:
         slot = claim.slot
         if slot is None or slot.claim is not claim or slot.closed:
             return
+        if self.is_torn:
+            self._agree()
         slot.released = now
         if slot.expires <= now or self.is_closed:
             self._retire(slot, self.stale)
@@ -201,7 +204,7 @@ class Ledger:
         a claim that has nothing, is no harm.  A connection that the claim had not looked at yet
         is as good as before, and goes to the next: `unused`.
         """
-        self.mend(now)
+        self._agree()
         if claim in self.waiters:
             self.waiters.remove(claim)
         for slot in [slot for slot in self.slots if slot.claim is claim]:
@@ -224,56 +227,71 @@ class Ledger:
             if self.idle:
                 self._assign(self.idle.pop(), now)
             elif len(self.slots) < self.max:
+                self.is_torn = True
                 self._assign(self._reserve(self.waiters[0], now), now)
             else:
                 return
 
     def _assign(self, slot: Slot, now: float) -> None:
         claim = self.waiters[0]
+        self.is_torn = True
         slot.claim = claim
         claim.slot = slot
         slot.taken = now
         self.waiters.popleft()
+        self.is_torn = False
         self.handoffs += 1
         if claim.cell is not None:
             claim.cell.wake()
 
     def mend(self, now: float) -> None:
-        """Make the lists agree with the places, and wake who may not have been.
+        """Make the lists agree with the places, and let those who wait have what is free.
 
         Needed after an exception that may have come between any two lines above.
         """
-        self.slots = {slot for slot in self.slots if not slot.closed}
+        self._agree()
+        self._serve(now)
+
+    def _agree(self) -> None:
         for slot in self.slots:
-            if slot.claim is not None:
-                slot.claim.slot = slot
-        kept = [slot for slot in self.idle if slot in self.slots and slot.claim is None]
-        known = set(kept)
-        self.idle = kept + [s for s in self.slots if s.claim is None and s not in known]
+            if not slot.closed:
+                if slot.claim is not None:
+                    slot.claim.slot = slot
+            elif slot.raw is not None and slot not in self.stale and slot not in self.doubtful:
+                self.doubtful.append(slot)
+        self.slots = {slot for slot in self.slots if not slot.closed}
+        idle = [slot for slot in self.slots if slot.claim is None]
+        self.idle = sorted(idle, key=lambda slot: slot.released)
         holding = {slot.claim for slot in self.slots if slot.claim is not None}
         served = [c for c in self.waiters if c.error is not None or c in holding]
-        if served:
-            self.waiters = deque([c for c in self.waiters if c not in holding and c.error is None])
-        for claim in [*served, *holding]:
+        for claim in [*served, *holding]:  # each may not have been woken
             if claim.cell is not None:
                 claim.cell.wake()
-        self._serve(now)
+        if served:
+            self.waiters = deque([c for c in self.waiters if c not in served])
+        self.is_torn = False
 
     # -- wait ----------------------------------------------------------------------------------
 
     def leave(self, claim: Claim) -> None:
         """Take a claim that waited in vain out of the queue, unless it was served meanwhile."""
+        if self.is_torn:
+            self._agree()
         if claim.slot is None and claim.error is None:
             self.waiters.remove(claim)
             self.timeouts += 1
 
     def fail_waiters(self, error: BaseException) -> None:
         """Let all who wait fail at once."""
+        if self.is_torn:
+            self._agree()
+        self.is_torn = True
         for claim in self.waiters:
             claim.error = error
             if claim.cell is not None:
                 claim.cell.wake()
         self.waiters.clear()
+        self.is_torn = False
 
     # -- the whole pool ------------------------------------------------------------------------
 

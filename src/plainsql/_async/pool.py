@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -179,7 +180,7 @@ class AsyncQueuePool:
 
     async def _open(self, slot: Slot, claim: Claim, deadline: float) -> ConnectError | None:
         """Connect, when it is this one's turn; return the error that says why there is none."""
-        while (pause := self._admit()) > 0:
+        while (pause := self._admit(claim)) > 0:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._timed_out(claim) from self._last_error
@@ -193,15 +194,14 @@ class AsyncQueuePool:
             self._failed(exc)
             return exc
         except BaseException:
-            self._gate.left()
             if link is not None and slot.raw is not link:
                 link.abort()
             raise
         return None
 
-    def _admit(self) -> float:
+    def _admit(self, claim: Claim) -> float:
         with self._mutex:
-            return self._gate.admit(time.monotonic())
+            return self._gate.admit(time.monotonic(), claim)
 
     def _opened(self, slot: Slot, link: AsyncLink) -> None:
         with self._mutex:
@@ -296,6 +296,7 @@ class AsyncQueuePool:
             self._outlive(slot, claim)
         with self._mutex:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
+            self._gate.left(claim)
         let_go_async(self._mutex)
         while self.ledger.doubtful:
             slot = self.ledger.doubtful.pop()
@@ -323,14 +324,15 @@ class AsyncQueuePool:
         )
 
     def collect(self) -> None:
-        """Give up what was dropped."""
-        while self._dropped:
-            self.abandon(self._dropped.popleft())
+        """Give up what was dropped; it is on the list until that is done."""
+        for claim in list(self._dropped):
+            self.abandon(claim)
+            with suppress(ValueError):  # another thread was faster
+                self._dropped.remove(claim)
 
     async def _close_stale(self) -> None:
-        while self.ledger.stale:
-            link: AsyncLink = self.ledger.stale.pop().raw
-            await link.close()
+        while (slot := _next(self.ledger.stale)) is not None:
+            await slot.raw.close()
 
     def suspect(self) -> None:
         """A connection was lost: ask all older ones before they are given out."""
@@ -425,6 +427,13 @@ class AsyncNullPool(AsyncQueuePool):
 
     def __init__(self, opener: AsyncOpener, **options: Any) -> None:
         super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
+
+
+def _next(slots: list[Slot]) -> Slot | None:
+    """Take one of what is to be closed, if no other thread is faster."""
+    with suppress(IndexError):
+        return slots.pop()
+    return None
 
 
 def _may_come_back(error: ConnectError) -> bool:
