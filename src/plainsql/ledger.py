@@ -12,6 +12,7 @@ between any two lines loses nothing; `is_torn` tells others of it who come befor
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from plainsql.errors import PoolClosed
@@ -205,7 +206,7 @@ class Ledger:
         is as good as before, and goes to the next: `unused`.
         """
         self._agree()
-        if claim in self.waiters:
+        with suppress(ValueError):  # it does not wait
             self.waiters.remove(claim)
         for slot in [slot for slot in self.slots if slot.claim is claim]:
             if unused and slot.raw is not None:
@@ -241,8 +242,7 @@ class Ledger:
         self.waiters.popleft()
         self.is_torn = False
         self.handoffs += 1
-        if claim.cell is not None:
-            claim.cell.wake()
+        _wake(claim)
 
     def mend(self, now: float) -> None:
         """Make the lists agree with the places, and let those who wait have what is free.
@@ -263,12 +263,12 @@ class Ledger:
         idle = [slot for slot in self.slots if slot.claim is None]
         self.idle = sorted(idle, key=lambda slot: slot.released)
         holding = {slot.claim for slot in self.slots if slot.claim is not None}
-        served = [c for c in self.waiters if c.error is not None or c in holding]
-        for claim in [*served, *holding]:  # each may not have been woken
-            if claim.cell is not None:
-                claim.cell.wake()
-        if served:
-            self.waiters = deque([c for c in self.waiters if c not in served])
+        waiters = self.waiters
+        while waiters and (waiters[0].error is not None or waiters[0] in holding):
+            _wake(waiters[0])
+            waiters.popleft()  # whoever is served, or fails, is the first of those that are left
+        for claim in holding:  # each may not have been woken
+            _wake(claim)
         self.is_torn = False
 
     # -- wait ----------------------------------------------------------------------------------
@@ -288,8 +288,7 @@ class Ledger:
         self.is_torn = True
         for claim in self.waiters:
             claim.error = error
-            if claim.cell is not None:
-                claim.cell.wake()
+            _wake(claim)
         self.waiters.clear()
         self.is_torn = False
 
@@ -330,3 +329,8 @@ class Ledger:
     def status(self) -> PoolStatus:
         """Return a snapshot."""
         return PoolStatus(self)
+
+
+def _wake(claim: Claim) -> None:
+    if claim.cell is not None:
+        claim.cell.wake()
