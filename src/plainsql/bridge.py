@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class Worker:
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._stopped = False
+        self._given = self._done = 0
         self._thread = threading.Thread(target=self._work, name="plainsql-bridge", daemon=True)
         self._thread.start()
 
@@ -40,11 +42,17 @@ class Worker:
             return call()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        self._given += 1
         self._jobs.put((call, future, loop))
         try:
             return await future
         finally:
             del future  # or its exception would hold this frame, and that the future
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call runs, or waits for its turn."""
+        return self._done < self._given
 
     def stop(self, call: Callable[[], Any] | None = None) -> None:
         """Let the thread end once its jobs, and last of all `call`, have run; does not wait."""
@@ -61,6 +69,7 @@ class Worker:
             except BaseException as exc:  # noqa: BLE001 - it belongs to the awaiting task
                 result, error = None, exc
             if loop is not None:
+                self._done += 1
                 with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
                     loop.call_soon_threadsafe(_settle, future, result, error)
             del job, call, future, loop, result, error
@@ -102,12 +111,23 @@ class BridgedConnection:
         finally:
             self._worker.stop()
 
-    def abort(self) -> None:
-        """Unblock the thread and let it close the connection; does not wait."""
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call runs in the thread, or waits for one that does."""
+        return self._worker.is_at_work
+
+    def abort(self, then: Callable[[], None] | None = None) -> None:
+        """Unblock the thread and let it close the connection; does not wait.
+
+        `then` is called in the running loop when that is done.
+        """
         dialect, raw = self._dialect, self.driver_connection
         with suppress(OSError, dialect.driver_error):
             dialect.abort(raw)
-        self._worker.stop(lambda: dialect.finish(raw))
+        finish: Callable[[], None] = partial(dialect.finish, raw)
+        if then is not None:
+            finish = partial(_finish_and_tell, finish, asyncio.get_running_loop(), then)
+        self._worker.stop(finish)
 
     def finish(self) -> None:
         """Close at once; nothing runs in the thread any more."""
@@ -164,6 +184,16 @@ class BridgedCursor:
 
     async def close(self) -> None:
         await self._worker.run(self.driver_cursor.close)
+
+
+def _finish_and_tell(
+    finish: Callable[[], None], loop: asyncio.AbstractEventLoop, then: Callable[[], None]
+) -> None:
+    try:
+        finish()
+    finally:
+        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+            loop.call_soon_threadsafe(then)
 
 
 async def bridge(dialect: Dialect, connect: Callable[[], Any]) -> BridgedConnection:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from _thread import RLock
 from contextlib import suppress
 from functools import wraps
 from heapq import heappop, heappush
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 from weakref import WeakSet
 
+from plainsql import row
 from plainsql.errors import ArgumentError
 from plainsql.holders import task_name, thread_name, user_of
 
@@ -39,6 +42,7 @@ at_fork: WeakSet[Any] = WeakSet()
 def _begin_in_child() -> None:
     global forks
     forks += 1
+    row.begin_in_child()
     for one in list(at_fork):
         one.begin_in_child()
 
@@ -47,7 +51,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
 
 #: A thread may take it again, so that it can mend what an interrupt left half done.
-Mutex = threading.RLock
+Mutex = RLock
 
 
 def let_go(mutex: Any) -> None:
@@ -85,7 +89,7 @@ class Cell:
 
     def wait(self, seconds: float) -> bool:
         """Sleep until woken, `seconds` at most; tell whether it was woken."""
-        return self._lock.acquire(timeout=max(0.0, seconds))
+        return self._lock.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
 
 class AsyncCell:
@@ -115,7 +119,9 @@ def tell_dropped(pool: Any) -> None:
     Whoever comes later, or leaves the queue, looks after it anyway.
     """
     with suppress(IndexError):
-        pool.ledger.waiters[0].cell.wake()
+        cell = pool.ledger.waiters[0].cell
+        if cell is not None:
+            cell.wake()
 
 
 def tell_dropped_async(pool: Any) -> None:
@@ -185,7 +191,7 @@ def exclusive_async(
 
 
 #: Whose turn it is: the thread that has it may take it again.
-Turn = threading.RLock
+Turn = RLock
 
 
 class AsyncTurn:
@@ -317,9 +323,8 @@ def _outcome(task: asyncio.Task[T]) -> T | None:
     return None if task.cancelled() or task.exception() is not None else task.result()
 
 
-def current_loop() -> object:
-    """Tell which loop the pool belongs to: none."""
-    return None
+#: Tells which loop the pool belongs to: none.  Called at every checkout, hence not of Python.
+current_loop: Callable[[], object] = repeat(None).__next__
 
 
 def current_loop_async() -> asyncio.AbstractEventLoop:
@@ -509,18 +514,22 @@ async def reset_async(link: Any) -> bool:
     return done
 
 
-def hard_close(dialect: Dialect, raw: Any) -> None:
+def hard_close(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
     """Close a doubtful connection without any protocol; never waits for the server."""
+    del then  # no thread but this one is at work on it
     with suppress(OSError, dialect.driver_error):
         dialect.abort(raw)
     with suppress(OSError, dialect.driver_error):
         dialect.finish(raw)
 
 
-def hard_close_async(dialect: Dialect, raw: Any) -> None:
-    """Close a doubtful connection without any protocol; never waits for the server."""
+def hard_close_async(dialect: Dialect, raw: Any, then: Callable[[], None] | None = None) -> None:
+    """Close a doubtful connection without any protocol; never waits for the server.
+
+    `then` is called when the thread that was at work on it has ended.
+    """
     if hasattr(raw, "abort"):
-        raw.abort()
+        raw.abort(then)
     else:
         hard_close(dialect, raw)
 

@@ -23,8 +23,11 @@ MOST, LONGEST = 5, 80
 
 
 def note_site(claim: Claim) -> None:
-    """Note the line that took a connection: the first frame that is not plainsql's."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - public in all but its name
+    """Note the line that took a connection: the first frame that is not plainsql's.
+
+    The pool, who asked it, and who asked that one are plainsql's for sure.
+    """
+    frame: FrameType | None = sys._getframe(4)  # noqa: SLF001 - public in all but its name
     while frame is not None:
         code = frame.f_code
         name = code.co_filename

@@ -168,7 +168,8 @@ class Ledger:
         """Let `heir` hold what `claim` holds."""
         slot = claim.slot
         if slot is not None and slot.claim is claim:
-            heir.slot = slot
+            heir.slot, heir.owner = slot, claim.owner
+            heir.code, heir.line = claim.code, claim.line
             slot.claim = heir
 
     # -- give back -----------------------------------------------------------------------------

@@ -34,6 +34,12 @@ _classes: dict[tuple[str, ...], type[Row]] = {}
 _lock = Lock()
 
 
+def begin_in_child() -> None:
+    """Renew, after a fork, the lock that a thread of the parent may have held."""
+    global _lock
+    _lock = Lock()
+
+
 def row_class(names: tuple[str, ...]) -> type[Row]:
     """Return the class of rows with these columns; the same one while it stays in the cache."""
     cls = _classes.get(names)

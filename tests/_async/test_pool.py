@@ -501,7 +501,7 @@ async def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
     held = await narrow_async.connect()
     waiter = AsyncBeside(use, narrow_async)
     await waiting_async(narrow_async, 1)
-    await narrow_async.pool.dispose(final=True)
+    await narrow_async.close(timeout=0.1)
 
     with pytest.raises(PoolClosed):
         await waiter.result()

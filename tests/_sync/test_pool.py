@@ -502,7 +502,7 @@ def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
     held = narrow.connect()
     waiter = Beside(use, narrow)
     waiting(narrow, 1)
-    narrow.pool.dispose(final=True)
+    narrow.close(timeout=0.1)
 
     with pytest.raises(PoolClosed):
         waiter.result()

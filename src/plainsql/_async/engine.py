@@ -352,6 +352,15 @@ class AsyncEngine:
         """
         await self._pool.dispose()
 
+    async def close(self, *, timeout: float = 5.0) -> None:
+        """Close for ever: who waits for a connection, or asks for one, gets `PoolClosed`.
+
+        Idle connections are closed now; those in use have `timeout` seconds to come back before
+        their sockets are shut.  An in-memory SQLite database ends here.
+        """
+        require_number("timeout", timeout, 0)
+        await self._pool.close(timeout)
+
     async def _resolve(self, token: Any, timeout: float) -> Fate:
         return await resolve_async(self, token, timeout)
 

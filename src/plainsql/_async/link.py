@@ -145,14 +145,16 @@ class AsyncLink:
 
     async def _bounded(self, call: Callable[[], Awaitable[bool]]) -> bool:
         """Clean up, for `CLEAN_UP` seconds at most; False where that fails."""
+        watch = self.watch
         try:
-            self.watch.arm(CLEAN_UP, CLEAN_UP)
+            watch.arm(CLEAN_UP, CLEAN_UP)
             try:
-                return await call()
+                done = await call()
             finally:
-                await self.watch.disarm()
+                await watch.disarm()
         except (self.dialect.driver_error, NotSupportedError):
             return False
+        return done and not (watch.asked or watch.cut)
 
     async def close(self) -> None:
         """Close politely a connection that nobody uses any more."""
@@ -161,9 +163,25 @@ class AsyncLink:
         except (self.dialect.driver_error, OSError):
             self.abort()
 
-    def abort(self) -> None:
-        """Close a doubtful connection without any protocol; never waits for the server."""
-        hard_close_async(self.dialect, self.raw)
+    @property
+    def lingers(self) -> bool:
+        """Whether a thread is at work on the connection that can not be called back.
+
+        It waits for something else than a socket, as SQLite for a lock.
+        """
+        return self.own is not self.raw and self.poll is None and self.raw.is_at_work
+
+    def abort(self, then: Callable[[], None] | None = None) -> None:
+        """Close a doubtful connection without any protocol; never waits for the server.
+
+        `then` is called when a thread that was at work on it has ended.
+        """
+        hard_close_async(self.dialect, self.raw, then)
+
+    def cut(self) -> None:
+        """Let what waits on the connection fail; its user closes it then."""
+        with suppress(OSError, self.dialect.driver_error):
+            self.dialect.abort(self.own)
 
     def orphan(self) -> None:
         """Keep a child from using what its parent opened, or a loop what another one did."""
@@ -221,14 +239,22 @@ class AsyncOpener:
         self._database = dialect.open_database(url)
 
     def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what lives as long as the pool: an in-memory database ends."""
         if self._database is not None:
             self._database.close()
 
     def renew(self) -> None:
-        """Let go of what lives as long as the pool: an in-memory database ends."""
+        """Begin anew with what lives as long as the pool."""
         if self._database is not None:
             self._database.close()
             self._database = self.dialect.open_database(self._url)
+
+    def begin_in_child(self) -> None:
+        """Begin with new caches after a fork: a thread of the parent may have held their locks."""
+        self._caches = {}
 
     async def _connect(self) -> Any:
         """Connect; what our own connect raises bears no frames, for theirs hold the password."""

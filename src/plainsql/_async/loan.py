@@ -208,7 +208,7 @@ class AsyncLoan(Exclusive):
 
     def _abandon_streams(self) -> None:
         """Before the connection goes back: what would be read to its end costs the connection."""
-        if self._engine.dialect.drains_streams and self._streams:
+        if self._engine.dialect.drains_streams:
             self._lose("a stream was left open")
 
     def _forget_streams(self) -> None:

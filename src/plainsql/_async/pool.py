@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 #: A connection that idled longer than this many seconds is asked before it is given out.
 PING_AFTER = 1.0
+#: How often it is looked whether what is in use came back, while the pool is closed.
+CLOSING = 0.01
 #: What was inherited by a child, and is kept as it is: to close it would speak to the server, or
 #: let go of the locks on a file.
 _inherited: list[Slot] = []
@@ -71,6 +73,7 @@ class AsyncQueuePool:
         self._full_reset = full_reset
         self._stacks = stacks
         self._leak_after = leak_after
+        self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
         self._dropped: deque[Claim] = deque()
         self._begin_afresh()
@@ -112,7 +115,7 @@ class AsyncQueuePool:
             if self.ledger.stale:
                 await self._close_stale()
             note_site(claim)
-            if self._stacks or self._leak_after is not None:
+            if self._notes_more:
                 self._note_more(claim)
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
@@ -223,7 +226,7 @@ class AsyncQueuePool:
 
     def _inherit(self, heir: Claim, link: AsyncLink | None) -> None:
         slot = heir.slot
-        if link is None or slot is None or slot.claim is not heir:
+        if link is None or slot is None or slot.claim is not heir or slot.closed:
             if link is not None:
                 link.abort()
             self.abandon(heir)
@@ -288,12 +291,22 @@ class AsyncQueuePool:
         What was taken in another process or loop is left alone.  With `unused` the connection is
         as good as before, and stays.
         """
+        slot = claim.slot
+        if slot is not None and slot.claim is claim and slot.raw is not None and slot.raw.lingers:
+            self._outlive(slot, claim)
         with self._mutex:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
         let_go_async(self._mutex)
         while self.ledger.doubtful:
             slot = self.ledger.doubtful.pop()
             slot.raw.abort()
+
+    def _outlive(self, slot: Slot, claim: Claim) -> None:
+        """Keep a place until the thread has ended that is still at work on its connection."""
+        heir = Claim()
+        with self._mutex:
+            self.ledger.bequeath(claim, heir)
+        slot.raw.abort(partial(self.abandon, heir))
 
     def drop(self, claim: Claim) -> None:
         """Take note of a connection whose user forgot it; called while garbage is collected."""
@@ -341,6 +354,7 @@ class AsyncQueuePool:
         slots = self.ledger.forget()
         _inherited.extend(slots)
         self._begin_afresh()
+        self._opener.begin_in_child()
         for slot in slots:
             slot.claim = None
             if slot.raw is not None:
@@ -358,15 +372,27 @@ class AsyncQueuePool:
             self._begin_afresh()
         self.loop = loop
 
-    async def dispose(self, *, final: bool = False) -> None:
+    async def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
         with self._mutex:
-            if final:
-                self.ledger.close()
-            else:
-                self.ledger.empty()
+            self.ledger.empty()
         await self._close_stale()
         self._opener.renew()
+
+    async def close(self, timeout: float) -> None:
+        """Close for ever; what is in use has `timeout` seconds to come back before it is cut."""
+        deadline = time.monotonic() + timeout
+        with self._mutex:
+            self.ledger.close()
+        await self._close_stale()
+        while self.ledger.slots and time.monotonic() < deadline:
+            await rest_async(CLOSING)
+            self.collect()
+        for slot in list(self.ledger.slots):
+            if slot.raw is not None:
+                slot.raw.cut()
+        await self._close_stale()
+        self._opener.close()
 
     def status(self) -> PoolStatus:
         """Return a snapshot: sizes and counters."""

@@ -123,7 +123,6 @@ class AsyncTransacting(AsyncFailing):
         """
         return Opening(self._begin_root(timeout))
 
-    @exclusive_async
     async def _begin_root(self, timeout: float | None = None) -> AsyncTransaction:
         if self._closed:
             raise TransactionStateError("this connection is closed; take another one by connect()")

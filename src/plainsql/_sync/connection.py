@@ -538,7 +538,6 @@ class Connection(Transacting):
         """
         self._lose("invalidate() was called")
 
-    @exclusive
     def close(self) -> None:
         """Roll back what was not committed and give the connection back; may be called twice.
 
@@ -546,13 +545,17 @@ class Connection(Transacting):
         """
         if self._closed:
             return
+        turn = self._turn
+        if not turn.acquire(False):
+            self._refuse()
         self._closed = True
         dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
-            self._abandon_streams()
+            if self._streams:
+                self._abandon_streams()
             if self._nesting.scopes:
                 self._roll_back_quietly()
-            if self._link is not None and self._began_by_text():
+            if self._autocommit and self._link is not None and self._began_by_text():
                 self._link.touched = True  # the pool rolls it back
             self._link, self._ready = None, False
             if self._claim is not None:
@@ -561,6 +564,8 @@ class Connection(Transacting):
         except BaseException:
             self._lose("interrupted while closing")
             raise
+        finally:
+            turn.release()
         if dropped:
             _tell_dropped()
 

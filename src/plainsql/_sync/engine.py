@@ -352,6 +352,15 @@ class Engine:
         """
         self._pool.dispose()
 
+    def close(self, *, timeout: float = 5.0) -> None:
+        """Close for ever: who waits for a connection, or asks for one, gets `PoolClosed`.
+
+        Idle connections are closed now; those in use have `timeout` seconds to come back before
+        their sockets are shut.  An in-memory SQLite database ends here.
+        """
+        require_number("timeout", timeout, 0)
+        self._pool.close(timeout)
+
     def _resolve(self, token: Any, timeout: float) -> Fate:
         return resolve(self, token, timeout)
 

@@ -124,7 +124,6 @@ class Transacting(Failing):
         """
         return self._begin_root(timeout)
 
-    @exclusive
     def _begin_root(self, timeout: float | None = None) -> Transaction:
         if self._closed:
             raise TransactionStateError("this connection is closed; take another one by connect()")
