@@ -285,22 +285,26 @@ async def dispose(scene: AsyncScene) -> None:
 
 
 class AsyncScenario(NamedTuple):
-    """What is done, by an engine with which options, and whether that warns of a dropped one."""
+    """What is done, and by an engine with which options.
+
+    `forgets`: that warns of a dropped one; `anew`: it has less to do on a connection that did it.
+    """
 
     act: Callable[[AsyncScene], Awaitable[None]]
     options: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default; nobody writes to it
     forgets: bool = False
+    anew: bool = False
 
 
 #: By a name; those that `acquire, execute, commit, rollback, release, stream, close` stand for.
 SCENARIOS: dict[str, AsyncScenario] = {
     "acquire, new": AsyncScenario(take_new),
     "acquire, idle": AsyncScenario(take_idle),
-    "acquire, asked": AsyncScenario(take_idle, {"pool_pre_ping": True}),
+    "acquire, asked": AsyncScenario(take_idle, {"pool_pre_ping": True}, anew=True),
     "acquire, waiting": AsyncScenario(take_waiting, {"pool_timeout": PATIENCE}),
     "execute, read": AsyncScenario(read),
     "execute, unseen": AsyncScenario(read_unseen),
-    "execute, in time": AsyncScenario(read_in_time),
+    "execute, in time": AsyncScenario(read_in_time, anew=True),
     "execute, write": AsyncScenario(write),
     "execute, many": AsyncScenario(write_many),
     "execute, refused": AsyncScenario(fail),
@@ -310,16 +314,16 @@ SCENARIOS: dict[str, AsyncScenario] = {
     "rollback, savepoint": AsyncScenario(savepoints),
     "release": AsyncScenario(give_back),
     "release, open": AsyncScenario(give_back_open),
-    "release, touched": AsyncScenario(give_back_touched),
+    "release, touched": AsyncScenario(give_back_touched, anew=True),
     "release, dropped": AsyncScenario(drop, forgets=True),
     "stream": AsyncScenario(stream),
     "stream, block": AsyncScenario(stream_block),
     "stream, left": AsyncScenario(stream_left),
     "unit": AsyncScenario(unit),
-    "unit, in time": AsyncScenario(unit_in_time),
+    "unit, in time": AsyncScenario(unit_in_time, anew=True),
     "unit, of a session": AsyncScenario(unit_of_session),
     "unit, again": AsyncScenario(unit_again),
-    "raw": AsyncScenario(raw),
+    "raw": AsyncScenario(raw, anew=True),
     "close": AsyncScenario(dispose),
 }
 

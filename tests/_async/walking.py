@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests._async.stepping import AsyncScenario
     from tests.steps.counting import Tally
     from tests.steps.grounds import Ground
-    from tests.steps.tripwire import Step
+    from tests.steps.tripwire import At, Step
 
     MakeWire = Callable[..., Any]
 
@@ -60,9 +60,16 @@ class AsyncWalk:
                 at = 1
                 while len(self.broken) < self.enough and await self._interrupted(at, kind):
                     at += 1
+                await self._again(traced, kind)
                 if len(self.broken) < self.enough:
                     self._tally.whole(traced)
             await self._leave()
+
+    async def _again(self, traced: list[Step], kind: type[BaseException]) -> None:
+        """Go where no step fell: runs by the clock differ in some lines, which shifts the rest."""
+        for line in self._tally.left_out(traced):
+            if len(self.broken) < self.enough:
+                await self._interrupted(line, kind)
 
     async def some(self, share: int, seed: int, kinds: Sequence[type[BaseException]]) -> None:
         """Interrupt at about as many steps as `share` says, which the seed chooses."""
@@ -85,13 +92,13 @@ class AsyncWalk:
                 error = await self._run(wire)
             if error is not None:
                 raise error
-            traced = wire.steps
             await limited_async(self._look_after)
+            traced = wire.steps
         self._tally.trace(traced)
         return traced
 
-    async def _interrupted(self, at: int, kind: type[BaseException]) -> bool:
-        """Interrupt at that step; tell whether the run had so many."""
+    async def _interrupted(self, at: At, kind: type[BaseException]) -> bool:
+        """Interrupt at that step, or line; tell whether the run came to it."""
         error = kind(f"at step {at}")
         wire = self._wire(at, error)
         with warnings.catch_warnings():
@@ -116,6 +123,8 @@ class AsyncWalk:
         self._number += 1
         if self._engine is None:
             self._engine = self._ground.engine_async(**self._scenario.options)
+        elif self._scenario.anew:
+            await self._renew()
         scene = AsyncScene(self._engine, wire, self._ground, self._number)
         outcome = await outcome_of_async(self._scenario.act, scene, wire)
         try:
@@ -123,6 +132,16 @@ class AsyncWalk:
         except BaseException as exc:  # noqa: BLE001 - judged as the scene's own
             return exc if outcome is None or outcome is wire.error else outcome
         return outcome
+
+    async def _renew(self) -> None:
+        """Let a run have a new connection, whether or not the last one lost its own."""
+        assert self._engine is not None
+        await limited_async(self._engine.dispose)
+        await limited_async(self._engine.run, self._nothing)
+
+    async def _nothing(self, connection: Any) -> None:
+        """Ask for something."""
+        await connection.scalar("SELECT 1")
 
     # -- what came of it -----------------------------------------------------------------------
 
@@ -193,7 +212,8 @@ class AsyncWalk:
             by_driver = is_io(entry.tb_frame.f_code.co_filename)
             entry = entry.tb_next
         if not by_driver:
-            self._unraisable.append(told.exc_value)
+            # without the frames, which would keep what is being finalized
+            self._unraisable.append(told.exc_value.with_traceback(None))
 
     @contextmanager
     def _watching(self) -> Generator[None]:

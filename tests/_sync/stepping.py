@@ -286,22 +286,26 @@ def dispose(scene: Scene) -> None:
 
 
 class Scenario(NamedTuple):
-    """What is done, by an engine with which options, and whether that warns of a dropped one."""
+    """What is done, and by an engine with which options.
+
+    `forgets`: that warns of a dropped one; `anew`: it has less to do on a connection that did it.
+    """
 
     act: Callable[[Scene], None]
     options: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default; nobody writes to it
     forgets: bool = False
+    anew: bool = False
 
 
 #: By a name; those that `acquire, execute, commit, rollback, release, stream, close` stand for.
 SCENARIOS: dict[str, Scenario] = {
     "acquire, new": Scenario(take_new),
     "acquire, idle": Scenario(take_idle),
-    "acquire, asked": Scenario(take_idle, {"pool_pre_ping": True}),
+    "acquire, asked": Scenario(take_idle, {"pool_pre_ping": True}, anew=True),
     "acquire, waiting": Scenario(take_waiting, {"pool_timeout": PATIENCE}),
     "execute, read": Scenario(read),
     "execute, unseen": Scenario(read_unseen),
-    "execute, in time": Scenario(read_in_time),
+    "execute, in time": Scenario(read_in_time, anew=True),
     "execute, write": Scenario(write),
     "execute, many": Scenario(write_many),
     "execute, refused": Scenario(fail),
@@ -311,16 +315,16 @@ SCENARIOS: dict[str, Scenario] = {
     "rollback, savepoint": Scenario(savepoints),
     "release": Scenario(give_back),
     "release, open": Scenario(give_back_open),
-    "release, touched": Scenario(give_back_touched),
+    "release, touched": Scenario(give_back_touched, anew=True),
     "release, dropped": Scenario(drop, forgets=True),
     "stream": Scenario(stream),
     "stream, block": Scenario(stream_block),
     "stream, left": Scenario(stream_left),
     "unit": Scenario(unit),
-    "unit, in time": Scenario(unit_in_time),
+    "unit, in time": Scenario(unit_in_time, anew=True),
     "unit, of a session": Scenario(unit_of_session),
     "unit, again": Scenario(unit_again),
-    "raw": Scenario(raw),
+    "raw": Scenario(raw, anew=True),
     "close": Scenario(dispose),
 }
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests._sync.stepping import Scenario
     from tests.steps.counting import Tally
     from tests.steps.grounds import Ground
-    from tests.steps.tripwire import Step
+    from tests.steps.tripwire import At, Step
 
     MakeWire = Callable[..., Any]
 
@@ -61,9 +61,16 @@ class Walk:
                 at = 1
                 while len(self.broken) < self.enough and self._interrupted(at, kind):
                     at += 1
+                self._again(traced, kind)
                 if len(self.broken) < self.enough:
                     self._tally.whole(traced)
             self._leave()
+
+    def _again(self, traced: list[Step], kind: type[BaseException]) -> None:
+        """Go where no step fell: runs by the clock differ in some lines, which shifts the rest."""
+        for line in self._tally.left_out(traced):
+            if len(self.broken) < self.enough:
+                self._interrupted(line, kind)
 
     def some(self, share: int, seed: int, kinds: Sequence[type[BaseException]]) -> None:
         """Interrupt at about as many steps as `share` says, which the seed chooses."""
@@ -86,13 +93,13 @@ class Walk:
                 error = self._run(wire)
             if error is not None:
                 raise error
-            traced = wire.steps
             limited(self._look_after)
+            traced = wire.steps
         self._tally.trace(traced)
         return traced
 
-    def _interrupted(self, at: int, kind: type[BaseException]) -> bool:
-        """Interrupt at that step; tell whether the run had so many."""
+    def _interrupted(self, at: At, kind: type[BaseException]) -> bool:
+        """Interrupt at that step, or line; tell whether the run came to it."""
         error = kind(f"at step {at}")
         wire = self._wire(at, error)
         with warnings.catch_warnings():
@@ -117,6 +124,8 @@ class Walk:
         self._number += 1
         if self._engine is None:
             self._engine = self._ground.engine(**self._scenario.options)
+        elif self._scenario.anew:
+            self._renew()
         scene = Scene(self._engine, wire, self._ground, self._number)
         outcome = outcome_of(self._scenario.act, scene, wire)
         try:
@@ -124,6 +133,16 @@ class Walk:
         except BaseException as exc:  # noqa: BLE001 - judged as the scene's own
             return exc if outcome is None or outcome is wire.error else outcome
         return outcome
+
+    def _renew(self) -> None:
+        """Let a run have a new connection, whether or not the last one lost its own."""
+        assert self._engine is not None
+        limited(self._engine.dispose)
+        limited(self._engine.run, self._nothing)
+
+    def _nothing(self, connection: Any) -> None:
+        """Ask for something."""
+        connection.scalar("SELECT 1")
 
     # -- what came of it -----------------------------------------------------------------------
 
@@ -194,7 +213,8 @@ class Walk:
             by_driver = is_io(entry.tb_frame.f_code.co_filename)
             entry = entry.tb_next
         if not by_driver:
-            self._unraisable.append(told.exc_value)
+            # without the frames, which would keep what is being finalized
+            self._unraisable.append(told.exc_value.with_traceback(None))
 
     @contextmanager
     def _watching(self) -> Generator[None]:

@@ -32,6 +32,10 @@ class Tally:
         self.on_io += step.io
         self.covered.add((step.file, step.line))
 
+    def left_out(self, steps: Iterable[Step]) -> list[Line]:
+        """Return the lines of those steps that were not hit."""
+        return sorted({(step.file, step.line) for step in steps} - self.covered)
+
     def whole(self, steps: Iterable[Step]) -> None:
         """Note that a walk is said to have interrupted each of these."""
         self.walks += 1

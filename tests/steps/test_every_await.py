@@ -22,7 +22,7 @@ WIRES: dict[str, Callable[..., Any]] = {
     "late": partial(AsyncSuspensions, late=True),
 }
 #: Awaits of a share, for each scenario on each database.
-SHARE = 3
+SHARE = 2
 
 
 @pytest.mark.parametrize("when", WIRES)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.steps.grounds import FakeGround, LiveGround
 
 #: Steps of a share, for each scenario on each database.
-SHARE = 6
+SHARE = 4
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -27,6 +27,7 @@ def test_at_every_line_on_the_fake(
     walk = Walk(SCENARIOS[name], fake_ground, Tripwire, tally)
     walk.every(KINDS if takes_all else KEYBOARD)
     assert tally.hits
+    assert not tally.missed, name
     assert not walk.broken, str(walk)
 
 
@@ -40,6 +41,7 @@ def test_at_lines(
     else:
         walk.some(SHARE, seed, KINDS)
     assert tally.hits
+    assert not tally.missed, name
     assert not walk.broken, str(walk)
 
 
@@ -53,6 +55,7 @@ async def test_at_every_line_of_a_task_on_the_fake(
     else:
         await walk.some(SHARE, seed, KINDS)
     assert tally.hits
+    assert not tally.missed, name
     assert not walk.broken, str(walk)
 
 
@@ -66,4 +69,5 @@ async def test_at_lines_of_a_task(
     else:
         await walk.some(SHARE, seed, KINDS)
     assert tally.hits
+    assert not tally.missed, name
     assert not walk.broken, str(walk)

@@ -105,13 +105,17 @@ def _with_exits(code: CodeType) -> frozenset[int]:
     return frozenset(found)
 
 
+#: The number of a step, from 1, or the line of one, as file and number.
+At = int | tuple[str, int]
+
+
 class Tripwire:
-    """Counts steps, and raises `error` at the step number `at`; with 0 it only counts.
+    """Counts steps, and raises `error` at one of them, once; with 0 it only counts.
 
     A context manager: on inside its block.
     """
 
-    def __init__(self, at: int = 0, error: BaseException | None = None) -> None:
+    def __init__(self, at: At = 0, error: BaseException | None = None) -> None:
         self.at = at
         self.error = error
         self.steps: list[Step] = []
@@ -144,7 +148,7 @@ class Tripwire:
             return self._on_line
         step = Step(code.co_filename, frame.f_lineno, code.co_name, bool(is_io(code.co_filename)))
         self.steps.append(step)
-        if len(self.steps) == self.at and self.error is not None:
+        if self.at in (len(self.steps), step[:2]) and self.error is not None:
             self.hit = step
             sys.settrace(self._before)
             raise self.error
@@ -187,7 +191,7 @@ class AsyncSuspensions:
     """
 
     def __init__(
-        self, at: int = 0, error: BaseException | None = None, *, late: bool = False
+        self, at: At = 0, error: BaseException | None = None, *, late: bool = False
     ) -> None:
         self.at = at
         self.error = error
@@ -213,7 +217,7 @@ class AsyncSuspensions:
             return False
         step = _suspended(coroutine)
         self.steps.append(step)
-        if len(self.steps) != self.at or self.error is None:
+        if self.at not in (len(self.steps), step[:2]) or self.error is None:
             return False
         self.hit = step
         return True
