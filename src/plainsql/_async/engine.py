@@ -326,7 +326,9 @@ class AsyncEngine:
         claim = Claim()
         try:
             slot = await self._pool.acquire(claim)
-            return AsyncRawConnection(self._pool, slot, claim)
+            connection = AsyncRawConnection(self._pool, slot, claim)
+            self._pool.watch(claim, connection)
+            return connection
         except BaseException:
             self._pool.abandon(claim)
             raise

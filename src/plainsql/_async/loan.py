@@ -78,6 +78,7 @@ class AsyncLoan(Exclusive):
         pool = self._engine._pool
         claim = self._claim = Claim()
         try:
+            pool.watch(claim, self)
             slot = await pool.acquire(claim)
             link: AsyncLink = slot.raw
             self._link = link

@@ -10,9 +10,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from plainsql import concurrency
 from plainsql.concurrency import (
@@ -75,7 +77,7 @@ class AsyncQueuePool:
         self._leak_after = leak_after
         self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
-        self._dropped: deque[Claim] = deque()
+        self._dropped: deque[Any] = deque()  # claims, and references to users that are no more
         self._begin_afresh()
         concurrency.at_fork.add(self)
 
@@ -297,9 +299,9 @@ class AsyncQueuePool:
         with self._mutex:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
         let_go_async(self._mutex)
-        while self.ledger.doubtful:
-            slot = self.ledger.doubtful.pop()
+        while (slot := _first(self.ledger.doubtful)) is not None:
             slot.raw.abort()
+            _forget(self.ledger.doubtful, slot)  # now: an interrupt may have come before
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -307,6 +309,13 @@ class AsyncQueuePool:
         with self._mutex:
             self.ledger.bequeath(claim, heir)
         slot.raw.abort(partial(self.abandon, heir))
+
+    def watch(self, claim: Claim, user: Any) -> None:
+        """Have it noted when the user is no more, even where its finalizer is interrupted.
+
+        The reference calls the list's own method: no line of Python, so no interrupt.
+        """
+        claim.user = ref(user, self._dropped.append)
 
     def drop(self, claim: Claim) -> None:
         """Take note of a connection whose user forgot it; called while garbage is collected."""
@@ -323,14 +332,29 @@ class AsyncQueuePool:
         )
 
     def collect(self) -> None:
-        """Give up what was dropped."""
-        while self._dropped:
-            self.abandon(self._dropped.popleft())
+        """Give up what was dropped; it stays noted until that is done."""
+        while (dropped := _first(self._dropped)) is not None:
+            self.abandon(dropped if isinstance(dropped, Claim) else self._claim_of(dropped))
+            _forget(self._dropped, dropped)
+
+    def _claim_of(self, user: Any) -> Claim:
+        """Return the claim of a user whose finalizer was interrupted; else one of nobody's."""
+        claims = [slot.claim for slot in list(self.ledger.slots)]
+        return next((claim for claim in claims if claim and claim.user is user), Claim())
 
     async def _close_stale(self) -> None:
-        while self.ledger.stale:
-            link: AsyncLink = self.ledger.stale.pop().raw
-            await link.close()
+        slot: Slot | None = None
+        try:
+            while (slot := self._next_stale()) is not None:
+                await slot.raw.close()
+        except BaseException:
+            if slot is not None:
+                slot.raw.abort()
+            raise
+
+    def _next_stale(self) -> Slot | None:
+        with self._mutex:
+            return self.ledger.stale.pop() if self.ledger.stale else None
 
     def suspect(self) -> None:
         """A connection was lost: ask all older ones before they are given out."""
@@ -374,9 +398,13 @@ class AsyncQueuePool:
 
     async def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
-        with self._mutex:
-            self.ledger.empty()
-        await self._close_stale()
+        try:
+            with self._mutex:
+                self.ledger.empty()
+            await self._close_stale()
+        except BaseException:
+            self.abandon(Claim())  # nobody's: it mends what was left half done
+            raise
         self._opener.renew()
 
     async def close(self, timeout: float) -> None:
@@ -425,6 +453,19 @@ class AsyncNullPool(AsyncQueuePool):
 
     def __init__(self, opener: AsyncOpener, **options: Any) -> None:
         super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
+
+
+def _first(noted: Any) -> Any:
+    """Return what is first on the list, or None; another thread may have taken it."""
+    with suppress(IndexError):
+        return noted[0]
+    return None
+
+
+def _forget(noted: Any, one: Any) -> None:
+    """Take it off the list, unless another thread did that."""
+    with suppress(ValueError):
+        noted.remove(one)
 
 
 def _may_come_back(error: ConnectError) -> bool:

@@ -326,7 +326,9 @@ class Engine:
         claim = Claim()
         try:
             slot = self._pool.acquire(claim)
-            return RawConnection(self._pool, slot, claim)
+            connection = RawConnection(self._pool, slot, claim)
+            self._pool.watch(claim, connection)
+            return connection
         except BaseException:
             self._pool.abandon(claim)
             raise

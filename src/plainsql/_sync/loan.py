@@ -79,6 +79,7 @@ class Loan(Exclusive):
         pool = self._engine._pool
         claim = self._claim = Claim()
         try:
+            pool.watch(claim, self)
             slot = pool.acquire(claim)
             link: Link = slot.raw
             self._link = link

@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from plainsql import concurrency
 from plainsql.concurrency import (
@@ -76,7 +78,7 @@ class QueuePool:
         self._leak_after = leak_after
         self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
-        self._dropped: deque[Claim] = deque()
+        self._dropped: deque[Any] = deque()  # claims, and references to users that are no more
         self._begin_afresh()
         concurrency.at_fork.add(self)
 
@@ -298,9 +300,9 @@ class QueuePool:
         with self._mutex:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
         let_go(self._mutex)
-        while self.ledger.doubtful:
-            slot = self.ledger.doubtful.pop()
+        while (slot := _first(self.ledger.doubtful)) is not None:
             slot.raw.abort()
+            _forget(self.ledger.doubtful, slot)  # now: an interrupt may have come before
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -308,6 +310,13 @@ class QueuePool:
         with self._mutex:
             self.ledger.bequeath(claim, heir)
         slot.raw.abort(partial(self.abandon, heir))
+
+    def watch(self, claim: Claim, user: Any) -> None:
+        """Have it noted when the user is no more, even where its finalizer is interrupted.
+
+        The reference calls the list's own method: no line of Python, so no interrupt.
+        """
+        claim.user = ref(user, self._dropped.append)
 
     def drop(self, claim: Claim) -> None:
         """Take note of a connection whose user forgot it; called while garbage is collected."""
@@ -324,14 +333,29 @@ class QueuePool:
         )
 
     def collect(self) -> None:
-        """Give up what was dropped."""
-        while self._dropped:
-            self.abandon(self._dropped.popleft())
+        """Give up what was dropped; it stays noted until that is done."""
+        while (dropped := _first(self._dropped)) is not None:
+            self.abandon(dropped if isinstance(dropped, Claim) else self._claim_of(dropped))
+            _forget(self._dropped, dropped)
+
+    def _claim_of(self, user: Any) -> Claim:
+        """Return the claim of a user whose finalizer was interrupted; else one of nobody's."""
+        claims = [slot.claim for slot in list(self.ledger.slots)]
+        return next((claim for claim in claims if claim and claim.user is user), Claim())
 
     def _close_stale(self) -> None:
-        while self.ledger.stale:
-            link: Link = self.ledger.stale.pop().raw
-            link.close()
+        slot: Slot | None = None
+        try:
+            while (slot := self._next_stale()) is not None:
+                slot.raw.close()
+        except BaseException:
+            if slot is not None:
+                slot.raw.abort()
+            raise
+
+    def _next_stale(self) -> Slot | None:
+        with self._mutex:
+            return self.ledger.stale.pop() if self.ledger.stale else None
 
     def suspect(self) -> None:
         """A connection was lost: ask all older ones before they are given out."""
@@ -375,9 +399,13 @@ class QueuePool:
 
     def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
-        with self._mutex:
-            self.ledger.empty()
-        self._close_stale()
+        try:
+            with self._mutex:
+                self.ledger.empty()
+            self._close_stale()
+        except BaseException:
+            self.abandon(Claim())  # nobody's: it mends what was left half done
+            raise
         self._opener.renew()
 
     def close(self, timeout: float) -> None:
@@ -426,6 +454,19 @@ class NullPool(QueuePool):
 
     def __init__(self, opener: Opener, **options: Any) -> None:
         super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
+
+
+def _first(noted: Any) -> Any:
+    """Return what is first on the list, or None; another thread may have taken it."""
+    with suppress(IndexError):
+        return noted[0]
+    return None
+
+
+def _forget(noted: Any, one: Any) -> None:
+    """Take it off the list, unless another thread did that."""
+    with suppress(ValueError):
+        noted.remove(one)
 
 
 def _may_come_back(error: ConnectError) -> bool:
