@@ -34,13 +34,15 @@ class Claim:
     """One who asks for a connection: waits, then holds a place, then has given it back.
 
     `slot` is its place as soon as it was assigned one, `error` why it never will be.  `cell` is
-    what it sleeps on while it waits.  The rest tells who it is: `owner` is the thread's or the
-    task's number, `code` and `line` are where it asked, `stack` how it came there.
+    what it sleeps on while it waits.  `user` refers, weakly, to what the user has of it.  The rest
+    tells who it is: `owner` is the thread's or the task's number, `code` and `line` are where it
+    asked, `stack` how it came there.
     """
 
     slot: Slot | None = None
     error: BaseException | None = None
     cell: Wakes | None = None
+    user: Any = None
     owner: int = 0
     code: CodeType | None = None
     line: int = 0
@@ -216,10 +218,11 @@ class Ledger:
         self._serve(now)
 
     def _retire(self, slot: Slot, closing: list[Slot]) -> None:
+        if slot.raw is not None:
+            closing.append(slot)  # first: an interrupt may come, and `mend` looks at what is closed
         slot.closed = True
         if slot.raw is not None:
             self.closed_count += 1
-            closing.append(slot)
         self.slots.discard(slot)
 
     def _serve(self, now: float) -> None:

@@ -77,7 +77,9 @@ class QueuePool:
         self._leak_after = leak_after
         self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
-        self._dropped: deque[Claim] = deque()
+        self._dropped: deque[Any] = deque()  # claims, and references to users that are no more
+        #: Notes that a user is no more, even where its finalizer is interrupted: no line of Python.
+        self.note_end: Callable[[Any], None] = self._dropped.append
         self._begin_afresh()
         concurrency.at_fork.add(self)
 
@@ -299,9 +301,9 @@ class QueuePool:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
             self._gate.left(claim)
         let_go(self._mutex)
-        while self.ledger.doubtful:
-            slot = self.ledger.doubtful.pop()
+        while (slot := _first(self.ledger.doubtful)) is not None:
             slot.raw.abort()
+            _forget(self.ledger.doubtful, slot)  # now: an interrupt may have come before
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -325,15 +327,25 @@ class QueuePool:
         )
 
     def collect(self) -> None:
-        """Give up what was dropped; it is on the list until that is done."""
-        for claim in list(self._dropped):
-            self.abandon(claim)
-            with suppress(ValueError):  # another thread was faster
-                self._dropped.remove(claim)
+        """Give up what was dropped; it stays noted until that is done."""
+        while (dropped := _first(self._dropped)) is not None:
+            self.abandon(dropped if isinstance(dropped, Claim) else self._claim_of(dropped))
+            _forget(self._dropped, dropped)
+
+    def _claim_of(self, user: Any) -> Claim:
+        """Return the claim of a user whose finalizer was interrupted; else one of nobody's."""
+        claims = [slot.claim for slot in list(self.ledger.slots)]
+        return next((claim for claim in claims if claim and claim.user is user), Claim())
 
     def _close_stale(self) -> None:
-        while (slot := _next(self.ledger.stale)) is not None:
-            slot.raw.close()
+        slot: Slot | None = None
+        try:
+            while (slot := _next(self.ledger.stale)) is not None:
+                slot.raw.close()
+        except BaseException:
+            if slot is not None:
+                slot.raw.abort()
+            raise
 
     def suspect(self) -> None:
         """A connection was lost: ask all older ones before they are given out."""
@@ -377,9 +389,13 @@ class QueuePool:
 
     def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
-        with self._mutex:
-            self.ledger.empty()
-        self._close_stale()
+        try:
+            with self._mutex:
+                self.ledger.empty()
+            self._close_stale()
+        except BaseException:
+            self.abandon(Claim())  # nobody's: it mends what was left half done
+            raise
         self._opener.renew()
 
     def close(self, timeout: float) -> None:
@@ -435,6 +451,19 @@ def _next(slots: list[Slot]) -> Slot | None:
     with suppress(IndexError):
         return slots.pop()
     return None
+
+
+def _first(noted: Any) -> Any:
+    """Return what is first on the list, or None; another thread may have taken it."""
+    with suppress(IndexError):
+        return noted[0]
+    return None
+
+
+def _forget(noted: Any, one: Any) -> None:
+    """Take it off the list, unless another thread did that."""
+    with suppress(ValueError):
+        noted.remove(one)
 
 
 def _may_come_back(error: ConnectError) -> bool:
