@@ -38,12 +38,12 @@ class Worker:
         After the thread's end it runs here: the driver says that the connection is closed.
         """
         if self._stopped:
-            await asyncio.to_thread(self._thread.join)
+            await in_a_thread(self._thread.join)
             return call()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._given += 1
         self._jobs.put((call, future, loop))
+        self._given += 1  # after it: what an interrupt kept from being given is never done
         try:
             return await future
         finally:
@@ -73,6 +73,19 @@ class Worker:
                 with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
                     loop.call_soon_threadsafe(_settle, future, result, error)
             del job, call, future, loop, result, error
+
+
+async def in_a_thread(call: Callable[[], Any]) -> Any:
+    """Run `call` in a thread of its own.
+
+    asyncio's own threads take nothing more when the main thread has ended, and a loop in another
+    one may still be at work then.
+    """
+    worker = Worker()
+    try:
+        return await worker.run(call)
+    finally:
+        worker.stop()
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -205,10 +218,10 @@ async def bridge(dialect: Dialect, connect: Callable[[], Any]) -> BridgedConnect
     opened: list[Any] = []
     try:
         await worker.run(lambda: opened.append(connect()))
+        return BridgedConnection(dialect, worker, opened[0])
     except BaseException:
         worker.stop(lambda: _finish(dialect, opened))
         raise
-    return BridgedConnection(dialect, worker, opened[0])
 
 
 def _finish(dialect: Dialect, opened: list[Any]) -> None:

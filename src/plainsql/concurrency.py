@@ -491,12 +491,12 @@ def cancel(dialect: Dialect, raw: Any, own: Any) -> None:
 
 async def cancel_async(dialect: Dialect, raw: Any, own: Any) -> None:
     """Ask the server to stop what runs on a connection, from another task."""
-    import asyncio
-
     if own is raw:
         await dialect.cancel_async(raw)
     else:
-        await asyncio.to_thread(dialect.cancel, own)
+        from plainsql.bridge import in_a_thread
+
+        await in_a_thread(lambda: dialect.cancel(own))
 
 
 def reset(link: Any) -> bool:

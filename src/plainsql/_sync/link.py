@@ -46,7 +46,8 @@ class Link:
 
     __slots__ = (
         "_caches", "_on_connect", "columns", "compiled", "cursor", "dialect", "last", "limit",
-        "own", "own_cursor", "poll", "raw", "server_limit", "statements", "touched", "unsettled", "watch",
+        "own", "own_cursor", "poll", "raw", "server_limit", "statements", "touched", "unsettled",
+        "watch",
     )  # fmt: skip
 
     compiled: Mapping[Any, Compiled]
