@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -297,9 +298,8 @@ class AsyncQueuePool:
         with self._mutex:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
         let_go_async(self._mutex)
-        while self.ledger.doubtful:
-            slot = self.ledger.doubtful.pop()
-            slot.raw.abort()
+        while (doubtful := _next(self.ledger.doubtful)) is not None:
+            doubtful.raw.abort()
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -323,14 +323,15 @@ class AsyncQueuePool:
         )
 
     def collect(self) -> None:
-        """Give up what was dropped."""
-        while self._dropped:
-            self.abandon(self._dropped.popleft())
+        """Give up what was dropped; it is on the list until that is done."""
+        for claim in list(self._dropped):
+            self.abandon(claim)
+            with suppress(ValueError):  # another thread was faster
+                self._dropped.remove(claim)
 
     async def _close_stale(self) -> None:
-        while self.ledger.stale:
-            link: AsyncLink = self.ledger.stale.pop().raw
-            await link.close()
+        while (slot := _next(self.ledger.stale)) is not None:
+            await slot.raw.close()
 
     def suspect(self) -> None:
         """A connection was lost: ask all older ones before they are given out."""
@@ -425,6 +426,13 @@ class AsyncNullPool(AsyncQueuePool):
 
     def __init__(self, opener: AsyncOpener, **options: Any) -> None:
         super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
+
+
+def _next(slots: list[Slot]) -> Slot | None:
+    """Take one of what is to be closed, if no other thread is faster."""
+    with suppress(IndexError):
+        return slots.pop()
+    return None
 
 
 def _may_come_back(error: ConnectError) -> bool:
