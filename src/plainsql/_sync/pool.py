@@ -181,7 +181,7 @@ class QueuePool:
 
     def _open(self, slot: Slot, claim: Claim, deadline: float) -> ConnectError | None:
         """Connect, when it is this one's turn; return the error that says why there is none."""
-        while (pause := self._admit()) > 0:
+        while (pause := self._admit(claim)) > 0:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._timed_out(claim) from self._last_error
@@ -195,15 +195,14 @@ class QueuePool:
             self._failed(exc)
             return exc
         except BaseException:
-            self._gate.left()
             if link is not None and slot.raw is not link:
                 link.abort()
             raise
         return None
 
-    def _admit(self) -> float:
+    def _admit(self, claim: Claim) -> float:
         with self._mutex:
-            return self._gate.admit(time.monotonic())
+            return self._gate.admit(time.monotonic(), claim)
 
     def _opened(self, slot: Slot, link: Link) -> None:
         with self._mutex:
@@ -298,6 +297,7 @@ class QueuePool:
             self._outlive(slot, claim)
         with self._mutex:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
+            self._gate.left(claim)
         let_go(self._mutex)
         while (doubtful := _next(self.ledger.doubtful)) is not None:
             doubtful.raw.abort()
