@@ -121,6 +121,8 @@ class AsyncQueuePool:
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
                 self.abandon(claim)
+            if self._dropped:  # this one may have been told of it
+                self.collect()
             raise
         return slot
 

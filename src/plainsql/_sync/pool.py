@@ -122,6 +122,8 @@ class QueuePool:
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
                 self.abandon(claim)
+            if self._dropped:  # this one may have been told of it
+                self.collect()
             raise
         return slot
 
