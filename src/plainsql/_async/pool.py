@@ -255,10 +255,13 @@ class AsyncQueuePool:
         if await link.answers():
             slot.epoch = self.ledger.epoch
             return
-        with self._mutex:
-            self.ledger.reopen(slot)
-            self._gate.lost(time.monotonic())
-        link.abort()
+        try:
+            with self._mutex:
+                self.ledger.reopen(slot)
+                self._gate.lost(time.monotonic())
+        finally:
+            if slot.raw is not link:
+                link.abort()
         await self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------
@@ -377,16 +380,24 @@ class AsyncQueuePool:
 
     async def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
-        with self._mutex:
-            self.ledger.empty()
+        try:
+            with self._mutex:
+                self.ledger.empty()
+        except BaseException:
+            self.abandon(Claim())
+            raise
         await self._close_stale()
         self._opener.renew()
 
     async def close(self, timeout: float) -> None:
         """Close for ever; what is in use has `timeout` seconds to come back before it is cut."""
         deadline = time.monotonic() + timeout
-        with self._mutex:
-            self.ledger.close()
+        try:
+            with self._mutex:
+                self.ledger.close()
+        except BaseException:
+            self.abandon(Claim())
+            raise
         await self._close_stale()
         while self.ledger.slots and time.monotonic() < deadline:
             await rest_async(CLOSING)

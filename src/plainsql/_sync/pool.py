@@ -256,10 +256,13 @@ class QueuePool:
         if link.answers():
             slot.epoch = self.ledger.epoch
             return
-        with self._mutex:
-            self.ledger.reopen(slot)
-            self._gate.lost(time.monotonic())
-        link.abort()
+        try:
+            with self._mutex:
+                self.ledger.reopen(slot)
+                self._gate.lost(time.monotonic())
+        finally:
+            if slot.raw is not link:
+                link.abort()
         self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------
@@ -378,16 +381,24 @@ class QueuePool:
 
     def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
-        with self._mutex:
-            self.ledger.empty()
+        try:
+            with self._mutex:
+                self.ledger.empty()
+        except BaseException:
+            self.abandon(Claim())
+            raise
         self._close_stale()
         self._opener.renew()
 
     def close(self, timeout: float) -> None:
         """Close for ever; what is in use has `timeout` seconds to come back before it is cut."""
         deadline = time.monotonic() + timeout
-        with self._mutex:
-            self.ledger.close()
+        try:
+            with self._mutex:
+                self.ledger.close()
+        except BaseException:
+            self.abandon(Claim())
+            raise
         self._close_stale()
         while self.ledger.slots and time.monotonic() < deadline:
             rest(CLOSING)
