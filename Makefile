@@ -2,13 +2,14 @@
 #   make demo [URL=postgresql://…]    the tutorial, on SQLite or wherever the URL leads
 #   make test [ARGS='-k pool']        the tests, on every database that can be found or started
 #   make fuzz [SECONDS=20 KIND=mysql SEED=1]   reads texts beside each server's own parser
-#   make model                        looks longer for what breaks the pool: its book, and the order of its threads
+#   make model [PREEMPTIONS=2]                        looks longer for what breaks the pool: its book, and its threads on every schedule
 #   make mark URL=mysql://…           allows the tests to write to that database
 PYTHON ?= python3
 VENV ?= .venv
 URL :=
 ARGS ?=
 SECONDS ?= 20
+PREEMPTIONS ?= 2
 BIN := $(VENV)/bin
 comma := ,
 EXTRA := $(if $(filter postgres%,$(URL)),$(comma)postgresql)$(if $(filter mysql% mariadb%,$(URL)),$(comma)mysql)
@@ -21,7 +22,7 @@ test: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest $(ARGS)
 sync: $(VENV)/.dev,postgresql,mysql ; $(BIN)/python tools/unasync.py
 bench: $(VENV)/.bench,demo,postgresql,mysql ; $(BIN)/python -m bench $(ARGS)
 fuzz: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(KIND),--kind $(KIND))
-model: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest -q --hypothesis-profile=model tests/unit/test_ledger_machine.py
+model: $(VENV)/.test,postgresql,mysql ; PREEMPTIONS=$(PREEMPTIONS) $(BIN)/python -m pytest -q -s --hypothesis-profile=model tests/unit/test_ledger_machine.py tests/unit/test_schedules.py
 docs: $(VENV)/.dev,postgresql,mysql ; NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 up: ; docker compose up --detach --wait && for url in $(DATABASES); do k=$${url%%:*}; echo "PLAINSQL_TEST_$$(echo $$k | tr a-z A-Z)_URL=$$url"; done >.env.test
 down: ; rm -f .env.test; docker compose down --volumes
