@@ -124,6 +124,8 @@ class QueuePool:
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
                 self.abandon(claim)
+            if self._dropped:  # this one may have been told of it
+                self.collect()
             raise
         return slot
 
@@ -256,10 +258,13 @@ class QueuePool:
         if link.answers():
             slot.epoch = self.ledger.epoch
             return
-        with self._mutex:
-            self.ledger.reopen(slot)
-            self._gate.lost(time.monotonic())
-        link.abort()
+        try:
+            with self._mutex:
+                self.ledger.reopen(slot)
+                self._gate.lost(time.monotonic())
+        finally:
+            if slot.raw is not link:
+                link.abort()
         self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------
@@ -401,8 +406,12 @@ class QueuePool:
     def close(self, timeout: float) -> None:
         """Close for ever; what is in use has `timeout` seconds to come back before it is cut."""
         deadline = time.monotonic() + timeout
-        with self._mutex:
-            self.ledger.close()
+        try:
+            with self._mutex:
+                self.ledger.close()
+        except BaseException:
+            self.abandon(Claim())
+            raise
         self._close_stale()
         while self.ledger.slots and time.monotonic() < deadline:
             rest(CLOSING)
