@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("fuzz", max_examples=20_000, deadline=None)
+settings.register_profile("model", deadline=None)  # tests/unit/test_ledger_machine.py looks longer
 settings.load_profile("default")
 
 _finder = pytest.StashKey[Finder]()

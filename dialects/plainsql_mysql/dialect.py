@@ -39,6 +39,7 @@ MODE_SQL = (
     "SELECT @@sql_mode, @@version, @@max_allowed_packet,"
     " @@character_set_client, @@character_set_results"
 )
+MODES = 5  # columns of it
 #: Statements after which it may be another: MariaDB runs compound ones outside of routines, too.
 MODE_VERBS = frozenset(
     ("SET", "CALL", "EXECUTE", "BEGIN", "IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR")
@@ -50,6 +51,7 @@ LONGEST_INSERT = 1 << 20  # in bytes, where the server would take more
 IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
 YEAR = 31_536_000  # in seconds; PyMySQL takes no longer connect_timeout
 CANCEL_TIMEOUT = 5.0  # in seconds, for the connection that carries the request
+COM_RESET_CONNECTION = 0x1F  # of the protocol
 CHARSETS = ("utf8mb4", "utf8mb3", "ascii", "latin1")
 
 
@@ -133,6 +135,18 @@ def rules_of(rules: LexicalRules, mode: str, version: str = "") -> LexicalRules:
     return rules
 
 
+def _is_reading(raw: Any) -> bool:
+    """Tell whether a stream is open, or was left as it was."""
+    result = raw._result  # noqa: SLF001 - it has no public name
+    return result is not None and bool(result.unbuffered_active)
+
+
+def _give_up_reading(raw: Any) -> None:
+    """Or PyMySQL reads on to the end of a stream when that is collected."""
+    if _is_reading(raw):
+        raw._result.unbuffered_active = False  # noqa: SLF001 - as above
+
+
 #: No name of a table or column may end in one.
 BLANKS = " \t\n\v\f\r"
 
@@ -172,18 +186,21 @@ class MySQLDialect(Dialect):
     probe_sql = "DO 0"
     max_identifier_chars = 64
     identifier_quote = "`"
+    drains_streams = True
+    home: ClassVar[str] = "DATABASE() /*!80000 , CURRENT_ROLE() */"
+    """What the server keeps when it begins a session anew; no roles before MySQL 8."""
 
     def load(self) -> None:
         import pymysql
         from pymysql.constants import CLIENT
-        from pymysql.cursors import SSCursor
 
         from plainsql_mysql.connection import LOGINS, GuardedConnection
+        from plainsql_mysql.streaming import StreamCursor
 
         self._pymysql = pymysql
         self._connect = GuardedConnection
         self._logins = LOGINS
-        self._stream_cursor = SSCursor
+        self._stream_cursor = StreamCursor
         # An UPDATE counts the rows it matches, as on every other database.
         self._flags = CLIENT.FOUND_ROWS
         self.driver_error = pymysql.err.MySQLError
@@ -251,15 +268,25 @@ class MySQLDialect(Dialect):
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
         raw.autocommit(True)
-        return self._set_up(raw, creator)
+        self._set_up(raw, creator)
+        raw.plainsql_is_ours = False  # nobody knows what the creator has set
+        return raw
 
     def _set_up(self, raw: Any, open_another: Callable[[], Any]) -> Any:
         raw.plainsql_open_another = open_another
+        raw.plainsql_is_ours = True
         types.teach(raw.encoders)
-        with raw.cursor() as cursor:
-            cursor.execute(MODE_SQL)
-            self.learn_mode(raw, cursor.fetchone())
+        told, raw.plainsql_home = self._ask_where(raw)
+        self.learn_mode(raw, told)
+        raw.plainsql_charset = (raw.charset, raw.collation)
         return raw
+
+    def _ask_where(self, raw: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return what `learn_mode` takes, and which database and role the session has."""
+        with raw.cursor() as cursor:
+            cursor.execute(f"{MODE_SQL}, {self.home}")
+            told = tuple(cursor.fetchone())
+        return told[:MODES], told[MODES:]
 
     def learn_mode(self, raw: Any, told: tuple[Any, ...]) -> None:
         mode, version, packet, *charsets = told
@@ -355,17 +382,54 @@ class MySQLDialect(Dialect):
         return None if sock is None else sock.fileno()
 
     def abort(self, raw: Any) -> None:
-        if raw._result is not None:  # noqa: SLF001 - as above
-            # or PyMySQL reads on to the end of a stream when that is collected
-            raw._result.unbuffered_active = False  # noqa: SLF001 - as above
+        _give_up_reading(raw)
         super().abort(raw)
 
     def finish(self, raw: Any) -> None:
+        _give_up_reading(raw)
         raw._force_close()  # noqa: SLF001 - close() would speak to the server
 
     def cancel(self, raw: Any) -> None:
-        with raw.plainsql_open_another() as another, another.cursor() as cursor:
-            cursor.execute(f"KILL QUERY {raw.thread_id()}")
+        from plainsql_mysql.streaming import stop_by
+
+        with raw.plainsql_open_another() as another:
+            stop_by(another, raw.thread_id())
+
+    def reset(self, raw: Any) -> bool:
+        """Let the server begin the session anew, and set it up as PyMySQL and we did.
+
+        The server keeps two things: the database and the role.
+        """
+        if not raw.plainsql_is_ours or _is_reading(raw):
+            return False
+        raw._execute_command(COM_RESET_CONNECTION, b"")  # noqa: SLF001 - as above
+        raw._read_ok_packet()  # noqa: SLF001 - as above
+        raw.set_character_set(*raw.plainsql_charset)
+        if raw.sql_mode is not None:
+            raw.query(f"SET sql_mode = {raw.escape(raw.sql_mode)}")
+        if raw.init_command is not None:
+            raw.query(raw.init_command)
+        raw.autocommit(True)
+        return self._is_home(raw) or self._go_home(raw)
+
+    def _is_home(self, raw: Any) -> bool:
+        """Learn the mode, and tell whether database and role are those of the connect."""
+        told, home = self._ask_where(raw)
+        self.learn_mode(raw, told)
+        return bool(home == raw.plainsql_home)
+
+    def _go_home(self, raw: Any) -> bool:
+        database, *roles = raw.plainsql_home
+        if database is None:  # no statement leads back to none
+            return False
+        raw.select_db(database)
+        for role in roles:
+            raw.query(f"SET ROLE {self._role(role)}")
+        return self._is_home(raw)
+
+    def _role(self, told: str | None) -> str:
+        """Return what SET ROLE takes for what CURRENT_ROLE() told."""
+        return told or "NONE"
 
     def timeout_sql(self, seconds: float | None) -> str:
         limit = "DEFAULT" if seconds is None else str(ceil(seconds * 1000))
@@ -448,6 +512,10 @@ class MariaDBDialect(MySQLDialect):
     capabilities = MySQLDialect.capabilities | {"returning"}
     parameter_codecs = types.PARAMETER_CODECS
     typed_codecs = types.MARIADB_TYPED
+    home = "DATABASE(), CURRENT_ROLE()"
+
+    def _role(self, told: str | None) -> str:
+        return "NONE" if told is None else self.quote(told)
 
     def timeout_sql(self, seconds: float | None) -> str:
         limit = "DEFAULT" if seconds is None else f"{max(seconds, 0.001):.6f}"

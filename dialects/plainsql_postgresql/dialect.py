@@ -50,6 +50,16 @@ TUPLES_OK = 2
 MESSAGE = (1 << 30) - 4096
 CANCEL_TIMEOUT = 5.0  # in seconds, for the connection that carries the request
 PIPELINE_OFF = 0
+#: The parts of DISCARD ALL, of which psycopg takes note only the first time it sees that text.
+RESET = "; ".join(
+    (
+        *("CLOSE ALL", "SET SESSION AUTHORIZATION DEFAULT", "RESET ALL"),
+        *("DEALLOCATE ALL", "UNLISTEN *", "SELECT pg_advisory_unlock_all()"),
+        *("DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES"),
+    )
+)
+#: What psycopg's connection says of its transactions.
+CHARACTERISTICS = ("isolation_level", "read_only", "deferrable")
 #: The libpq that knows the option require_auth.
 REQUIRE_AUTH = 160000
 
@@ -109,6 +119,14 @@ def _root_certificates() -> str:
     import ssl
 
     return ssl.get_default_verify_paths().cafile or "system"
+
+
+def _forget_notices(raw: Any) -> bool:
+    """Forget the notifications that came before nobody listened any more."""
+    backlog = getattr(raw, "_notifies_backlog", None)  # since psycopg 3.2
+    if backlog:
+        backlog.clear()
+    return True
 
 
 class PostgreSQLDialect(Dialect):
@@ -214,11 +232,13 @@ class PostgreSQLDialect(Dialect):
     def adopt(self, creator: Callable[[], Any]) -> Any:
         raw = creator()
         raw.autocommit = True
+        raw.plainsql_is_ours = False  # nobody knows what the creator has set
         return self._set_up(raw)
 
     async def adopt_async(self, creator: Callable[[], Any]) -> Any:
         raw = await creator()
         await raw.set_autocommit(True)
+        raw.plainsql_is_ours = False
         return self._set_up(raw)
 
     def _set_up(self, raw: Any) -> Any:
@@ -328,6 +348,32 @@ class PostgreSQLDialect(Dialect):
         if seconds is None:
             return "RESET statement_timeout"
         return f"SET statement_timeout = {ceil(seconds * 1000)}"
+
+    # psycopg must forget the statements that it prepared, before the server does.
+
+    def reset(self, raw: Any) -> bool:
+        if not getattr(raw, "plainsql_is_ours", True):
+            return False
+        raw._prepared.clear()  # noqa: SLF001 - as for a rollback to a savepoint
+        if not raw.autocommit:
+            raw.autocommit = True
+        for name in CHARACTERISTICS:
+            if getattr(raw, name) is not None:
+                setattr(raw, name, None)
+        raw.execute(RESET, prepare=False).close()
+        return _forget_notices(raw)
+
+    async def reset_async(self, raw: Any) -> bool:
+        if not getattr(raw, "plainsql_is_ours", True):
+            return False
+        raw._prepared.clear()  # noqa: SLF001 - as above
+        if not raw.autocommit:
+            await raw.set_autocommit(True)
+        for name in CHARACTERISTICS:
+            if getattr(raw, name) is not None:
+                await getattr(raw, f"set_{name}")(None)
+        await (await raw.execute(RESET, prepare=False)).close()
+        return _forget_notices(raw)
 
     # -- transactions --------------------------------------------------------------------------
 

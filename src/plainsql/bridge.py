@@ -42,8 +42,8 @@ class Worker:
             return call()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._given += 1
         self._jobs.put((call, future, loop))
+        self._given += 1  # after it: what an interrupt kept from being given is never done
         try:
             return await future
         finally:
@@ -218,10 +218,10 @@ async def bridge(dialect: Dialect, connect: Callable[[], Any]) -> BridgedConnect
     opened: list[Any] = []
     try:
         await worker.run(lambda: opened.append(connect()))
+        return BridgedConnection(dialect, worker, opened[0])
     except BaseException:
         worker.stop(lambda: _finish(dialect, opened))
         raise
-    return BridgedConnection(dialect, worker, opened[0])
 
 
 def _finish(dialect: Dialect, opened: list[Any]) -> None:

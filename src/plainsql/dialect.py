@@ -173,6 +173,10 @@ class Dialect:
     """Longest identifier, in characters."""
     identifier_quote: ClassVar[str] = '"'
     """What stands around a quoted identifier; doubled inside."""
+    drains_streams: ClassVar[bool] = False
+    """Whether to close a stream takes a while before its end is reached: then a connection that is
+    given back with one open is closed, without protocol.
+    """
 
     driver_error: type[Exception]
     """The driver's base exception, set by `load`."""
@@ -366,13 +370,20 @@ class Dialect:
         """Close a connection in any state, without waiting for the server."""
         raw.close()
 
-    drains_streams: ClassVar[bool] = False
-    """Whether closing a stream takes as long as what is left of it: a connection that comes back
-    with one open is given up instead.
-    """
-
     def reset(self, raw: Any) -> bool:
-        """Leave nothing of the session behind; False where that can not be: it is closed then."""
+        """Put the session back into the state that `connect` gave it; False: it can not be done.
+
+        The pool asks with `reset="full"` whenever a connection is given back, with no transaction
+        open, and closes it after False or an error.  Nothing that a user did may be left: role and
+        database, settings, locks, temporary tables, cursors, prepared statements, user variables,
+        what is listened to, autocommit.  A connection that `adopt` took is not `connect`'s: what
+        its creator has set could not be given back, so the answer is False.
+
+        What plainsql itself keeps of a connection the pool renews: the time limit that the server
+        was told, and the lexer's mode, of which `lexical_rules` must tell the truth afterwards.  It
+        also calls the user's `on_connect` again, since what that had set is gone.  A connection
+        behind a worker thread is reset in it, by this method.
+        """
         return False
 
     async def reset_async(self, raw: Any) -> bool:

@@ -6,7 +6,7 @@ given up; waiters are served first come, first served, by direct hand-over.
 
 The truth is what stands in the places: `slot.claim`, `slot.raw` and `slot.closed`, each changed by
 one assignment.  The lists beside them are made to agree with it by `mend`, so that an interrupt
-between any two lines loses nothing.
+between any two lines loses nothing; `is_torn` tells others of it who come before that.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ class Claim:
     """One who asks for a connection: waits, then holds a place, then has given it back.
 
     `slot` is its place as soon as it was assigned one, `error` why it never will be.  `cell` is
-    what it sleeps on while it waits.  The rest tells who it is: `owner` is the thread's or the
-    task's number, `code` and `line` are where it asked, `stack` how it came there.
+    what it sleeps on while it waits.  `user` refers, weakly, to what the user has of it.  The rest
+    tells who it is: `owner` is the thread's or the task's number, `code` and `line` are where it
+    asked, `stack` how it came there.
     """
 
     slot: Slot | None = None
     error: BaseException | None = None
     cell: Wakes | None = None
+    user: Any = None
     owner: int = 0
     code: CodeType | None = None
     line: int = 0
@@ -111,7 +113,7 @@ class Ledger:
         self.doubtful: list[Slot] = []
         self.epoch = 0
         self.is_closed = False
-        self.is_amid = False
+        self.is_torn = False  # the queue and the places may disagree
         self.checkouts = self.handoffs = self.opened_count = self.closed_count = self.timeouts = 0
 
     # -- take ----------------------------------------------------------------------------------
@@ -123,8 +125,6 @@ class Ledger:
         """
         if self.is_closed:
             raise PoolClosed("the pool is closed")
-        if self.is_amid:
-            self.mend(now)
         self.checkouts += 1
         if self.waiters:
             self.waiters.append(claim)
@@ -186,8 +186,8 @@ class Ledger:
         slot = claim.slot
         if slot is None or slot.claim is not claim or slot.closed:
             return
-        if self.is_amid:
-            self.mend(now)
+        if self.is_torn:
+            self._agree()
         slot.released = now
         if slot.expires <= now or self.is_closed:
             self._retire(slot, self.stale)
@@ -207,7 +207,7 @@ class Ledger:
         a claim that has nothing, is no harm.  A connection that the claim had not looked at yet
         is as good as before, and goes to the next: `unused`.
         """
-        self.mend(now)
+        self._agree()
         with suppress(ValueError):  # it does not wait
             self.waiters.remove(claim)
         for slot in [slot for slot in self.slots if slot.claim is claim]:
@@ -218,10 +218,11 @@ class Ledger:
         self._serve(now)
 
     def _retire(self, slot: Slot, closing: list[Slot]) -> None:
+        if slot.raw is not None:
+            closing.append(slot)  # first: an interrupt may come, and `mend` looks at what is closed
         slot.closed = True
         if slot.raw is not None:
             self.closed_count += 1
-            closing.append(slot)
         self.slots.discard(slot)
 
     def _serve(self, now: float) -> None:
@@ -230,60 +231,69 @@ class Ledger:
             if self.idle:
                 self._assign(self.idle.pop(), now)
             elif len(self.slots) < self.max:
+                self.is_torn = True
                 self._assign(self._reserve(self.waiters[0], now), now)
             else:
                 return
 
     def _assign(self, slot: Slot, now: float) -> None:
-        self.is_amid = True  # or another thread could serve the first in the queue once more
         claim = self.waiters[0]
+        self.is_torn = True
         slot.claim = claim
         claim.slot = slot
         slot.taken = now
         self.waiters.popleft()
-        self.is_amid = False
+        self.is_torn = False
         self.handoffs += 1
         _wake(claim)
 
     def mend(self, now: float) -> None:
-        """Make the lists agree with the places, and wake who may not have been.
+        """Make the lists agree with the places, and let those who wait have what is free.
 
         Needed after an exception that may have come between any two lines above.
         """
-        self.slots = {slot for slot in self.slots if not slot.closed}
+        self._agree()
+        self._serve(now)
+
+    def _agree(self) -> None:
         for slot in self.slots:
-            if slot.claim is not None:
-                slot.claim.slot = slot
-        kept = [slot for slot in self.idle if slot in self.slots and slot.claim is None]
-        known = set(kept)
-        self.idle = kept + [s for s in self.slots if s.claim is None and s not in known]
+            if not slot.closed:
+                if slot.claim is not None:
+                    slot.claim.slot = slot
+            elif slot.raw is not None and slot not in self.stale and slot not in self.doubtful:
+                self.doubtful.append(slot)
+        self.slots = {slot for slot in self.slots if not slot.closed}
+        idle = [slot for slot in self.slots if slot.claim is None]
+        self.idle = sorted(idle, key=lambda slot: slot.released)
         holding = {slot.claim for slot in self.slots if slot.claim is not None}
         waiters = self.waiters
         while waiters and (waiters[0].error is not None or waiters[0] in holding):
             _wake(waiters[0])
             waiters.popleft()  # whoever is served, or fails, is the first of those that are left
-        for claim in holding:
+        for claim in holding:  # each may not have been woken
             _wake(claim)
-        self.is_amid = False
-        self._serve(now)
+        self.is_torn = False
 
     # -- wait ----------------------------------------------------------------------------------
 
     def leave(self, claim: Claim) -> None:
         """Take a claim that waited in vain out of the queue, unless it was served meanwhile."""
-        for slot in self.slots:
-            if slot.claim is claim:
-                claim.slot = slot  # an interrupt may have kept it from being told
+        if self.is_torn:
+            self._agree()
         if claim.slot is None and claim.error is None:
             self.waiters.remove(claim)
             self.timeouts += 1
 
     def fail_waiters(self, error: BaseException) -> None:
         """Let all who wait fail at once."""
+        if self.is_torn:
+            self._agree()
+        self.is_torn = True
         for claim in self.waiters:
             claim.error = error
             _wake(claim)
         self.waiters.clear()
+        self.is_torn = False
 
     # -- the whole pool ------------------------------------------------------------------------
 

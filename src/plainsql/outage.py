@@ -20,40 +20,41 @@ class Gate:
         self._pause = FIRST
         self._calm = float("-inf")  # when all is well again
         self._next = float("-inf")  # when the next one may try
-        self._trying = False
+        self._trying: object = None  # who was let through and has not told yet
 
-    def admit(self, now: float) -> float:
+    def admit(self, now: float, who: object) -> float:
         """Return 0.0 if one may connect now, or the seconds after which to ask again.
 
         Who was let through must tell: by `opened` or `failed`, or by `left`.
         """
         if now >= self._calm:
             return 0.0
-        if self._trying:
+        if self._trying is not None:
             return FIRST
         if now < self._next:
             return self._next - now
-        self._trying = True
         self._next = now + FIRST
+        self._trying = who
         return 0.0
 
     def opened(self, now: float) -> None:
         """A connect succeeded: the others may follow, a little apart."""
-        self._trying = False
+        self._trying = None
         self._pause = FIRST
         if self._calm > now:
             self._calm = now + CALM
 
     def failed(self, now: float, chance: float) -> None:
         """A connect failed; `chance` is random, between 0 and 1."""
-        self._trying = False
+        self._trying = None
         self._calm = float("inf")
         self._next = now + FIRST + (self._pause - FIRST) * chance
         self._pause = min(self._pause * 2, LONGEST)
 
-    def left(self) -> None:
-        """Nobody knows what became of a connect."""
-        self._trying = False
+    def left(self, who: object) -> None:
+        """Nobody knows what became of a connect of theirs, if there was one."""
+        if self._trying is who:
+            self._trying = None
 
     def lost(self, now: float) -> None:
         """A connection was found dead; there may be more of them."""

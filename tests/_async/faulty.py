@@ -10,12 +10,15 @@ import pytest
 from plainsql.aio import AsyncSession, create_async_engine
 from plainsql.errors import CommitUnknown, ConnectError, DBAPIError, Disconnected, StatementTimeout
 from plainsql.testing.proxy import FaultProxy
+from tests.beside import AsyncBeside, until_async
+from tests.gates import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import AsyncIterator, Callable, Generator
 
     from plainsql import URL
     from plainsql.aio import AsyncEngine
+    from tests.servers import RawConnection
 
 pytestmark = pytest.mark.only_on(
     "postgresql", "mysql", "mariadb", reason="SQLite has no line that could fail"
@@ -44,6 +47,14 @@ def plain(proxy: FaultProxy, database_kind: str) -> URL:
 
 
 @pytest.fixture
+def gate(database_kind: str, raw_connect: Callable[[], RawConnection]) -> Generator[Gate]:
+    """A gate that is shut until the test is over."""
+    gate = Gate(database_kind, raw_connect)
+    yield gate
+    gate.open()
+
+
+@pytest.fixture
 async def engine_async(plain: URL) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(plain, pool_size=1, max_overflow=0)
     yield engine
@@ -54,6 +65,7 @@ async def engine_async(plain: URL) -> AsyncIterator[AsyncEngine]:
 async def test_a_line_that_ends_between_two_statements_is_a_lost_connection(
     proxy: FaultProxy, engine_async: AsyncEngine, fault: str
 ) -> None:
+    """F31: by FIN or by RST."""
     async with engine_async.connect() as connection:
         await connection.scalar("SELECT 1")
         getattr(proxy, fault)()
@@ -76,14 +88,37 @@ async def test_a_line_that_ended_while_idle_is_nobodys_error(
     assert len(proxy.accepted) == 2
 
 
-async def test_a_server_that_says_no_more_is_a_lost_connection(
-    proxy: FaultProxy, engine_async: AsyncEngine
+@pytest.mark.parametrize("way", ["answers", "requests"])
+async def test_a_line_that_ends_on_one_side_is_a_lost_connection(
+    proxy: FaultProxy, engine_async: AsyncEngine, way: str
 ) -> None:
+    """F31: one of the two says no more, the other one could."""
     async with engine_async.connect() as connection:
         await connection.scalar("SELECT 1")
-        proxy.answers.half_close()
+        getattr(proxy, way).half_close()
         with pytest.raises(Disconnected):
             await connection.scalar("SELECT 2")
+        await connection.rollback()
+        assert await connection.scalar("SELECT 3") == 3
+    status = engine_async.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("fault", ["drop", "reset"])
+async def test_a_line_that_ends_amid_a_statement_is_a_lost_connection(
+    proxy: FaultProxy, engine_async: AsyncEngine, gate: Gate, fault: str
+) -> None:
+    """F31: who waits for the answer hears of it."""
+    async with engine_async.connect() as connection:
+        at_work = AsyncBeside(connection.execute, gate.sql, {"n": 1})
+        await until_async(gate.is_reached)
+        getattr(proxy, fault)()
+        with pytest.raises(Disconnected):
+            await at_work.result()
+        await connection.rollback()
+        assert await connection.scalar("SELECT 3") == 3
+    status = engine_async.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 1, 1)
 
 
 @pytest.mark.parametrize(("order", "fate"), [("cut_before", 0), ("cut_after", 1)])

@@ -11,12 +11,15 @@ import pytest
 from plainsql import Session, create_engine
 from plainsql.errors import CommitUnknown, ConnectError, DBAPIError, Disconnected, StatementTimeout
 from plainsql.testing.proxy import FaultProxy
+from tests.beside import Beside, until
+from tests.gates import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Generator
+    from collections.abc import Iterator, Callable, Generator
 
     from plainsql import URL
     from plainsql import Engine
+    from tests.servers import RawConnection
 
 pytestmark = pytest.mark.only_on(
     "postgresql", "mysql", "mariadb", reason="SQLite has no line that could fail"
@@ -45,6 +48,14 @@ def plain(proxy: FaultProxy, database_kind: str) -> URL:
 
 
 @pytest.fixture
+def gate(database_kind: str, raw_connect: Callable[[], RawConnection]) -> Generator[Gate]:
+    """A gate that is shut until the test is over."""
+    gate = Gate(database_kind, raw_connect)
+    yield gate
+    gate.open()
+
+
+@pytest.fixture
 def engine(plain: URL) -> Iterator[Engine]:
     engine = create_engine(plain, pool_size=1, max_overflow=0)
     yield engine
@@ -55,6 +66,7 @@ def engine(plain: URL) -> Iterator[Engine]:
 def test_a_line_that_ends_between_two_statements_is_a_lost_connection(
     proxy: FaultProxy, engine: Engine, fault: str
 ) -> None:
+    """F31: by FIN or by RST."""
     with engine.connect() as connection:
         connection.scalar("SELECT 1")
         getattr(proxy, fault)()
@@ -77,14 +89,37 @@ def test_a_line_that_ended_while_idle_is_nobodys_error(
     assert len(proxy.accepted) == 2
 
 
-def test_a_server_that_says_no_more_is_a_lost_connection(
-    proxy: FaultProxy, engine: Engine
+@pytest.mark.parametrize("way", ["answers", "requests"])
+def test_a_line_that_ends_on_one_side_is_a_lost_connection(
+    proxy: FaultProxy, engine: Engine, way: str
 ) -> None:
+    """F31: one of the two says no more, the other one could."""
     with engine.connect() as connection:
         connection.scalar("SELECT 1")
-        proxy.answers.half_close()
+        getattr(proxy, way).half_close()
         with pytest.raises(Disconnected):
             connection.scalar("SELECT 2")
+        connection.rollback()
+        assert connection.scalar("SELECT 3") == 3
+    status = engine.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("fault", ["drop", "reset"])
+def test_a_line_that_ends_amid_a_statement_is_a_lost_connection(
+    proxy: FaultProxy, engine: Engine, gate: Gate, fault: str
+) -> None:
+    """F31: who waits for the answer hears of it."""
+    with engine.connect() as connection:
+        at_work = Beside(connection.execute, gate.sql, {"n": 1})
+        until(gate.is_reached)
+        getattr(proxy, fault)()
+        with pytest.raises(Disconnected):
+            at_work.result()
+        connection.rollback()
+        assert connection.scalar("SELECT 3") == 3
+    status = engine.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 1, 1)
 
 
 @pytest.mark.parametrize(("order", "fate"), [("cut_before", 0), ("cut_after", 1)])

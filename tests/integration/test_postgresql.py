@@ -21,6 +21,7 @@ from plainsql import (
     create_engine,
     text,
 )
+from plainsql.aio import create_async_engine
 from tests.integration.unix_socket import unix_socket
 
 if TYPE_CHECKING:
@@ -428,3 +429,63 @@ def test_an_untypable_parameter_is_named_and_the_corrected_sql_shown(
         assert connection.execute(corrected, params).all() == []
     with pytest.raises(ProgrammingError, match=r"say the type of :x, .*\nSELECT CAST\(:x AS text"):
         connection.execute("SELECT :x IS NULL", [{"x": None}, {"x": None}])
+
+
+# -- a session that is reset --------------------------------------------------------------------
+
+
+def test_a_reset_takes_back_what_the_drivers_own_connection_was_told(
+    connection: Connection,
+) -> None:
+    raw: Any = connection.connection
+    raw.autocommit, raw.read_only, raw.deferrable = False, True, True
+    raw.isolation_level = 4
+    assert connection.engine.dialect.reset(raw)
+    told = (raw.autocommit, raw.read_only, raw.deferrable, raw.isolation_level)
+    assert told == (True, None, None, None)
+
+
+def test_a_reset_drops_the_notifications_that_came_before(
+    connection: Connection, table_name: str
+) -> None:
+    raw: Any = connection.connection
+    raw.execute(f"LISTEN {table_name}")
+    raw.execute(f"NOTIFY {table_name}")
+    assert connection.engine.dialect.reset(raw)
+    raw.execute("SELECT 1")
+    assert list(raw.notifies(timeout=0)) == []
+
+
+def test_a_reset_leads_back_to_the_role_that_the_user_begins_with(
+    connection: Connection, table_name: str
+) -> None:
+    role, user = f"{table_name}_role", f"{table_name}_user"
+    own = connection.engine.url
+    texts = (
+        f"CREATE ROLE {role}",
+        f"CREATE ROLE {user} LOGIN PASSWORD 'pw' IN ROLE {role}",
+        f"ALTER ROLE {user} SET role = {role}",
+    )
+    for sql in texts:
+        connection.exec_driver_sql(sql)
+    connection.commit()
+    try:
+        dialect = connection.engine.dialect
+        raw = dialect.connect(own.set(username=user, password="pw"), 10, {})
+        raw.execute("SET ROLE NONE")
+        assert dialect.reset(raw)
+        assert raw.execute("SELECT current_user::text").fetchone() == (role,)
+        raw.close()
+    finally:
+        connection.exec_driver_sql(f"DROP ROLE {user}")
+        connection.exec_driver_sql(f"DROP ROLE {role}")
+        connection.commit()
+
+
+async def test_what_an_async_creator_opened_is_not_reset(url: str) -> None:
+    import psycopg
+
+    dialect = create_async_engine(url).dialect
+    raw = await dialect.adopt_async(lambda: psycopg.AsyncConnection.connect(url))
+    assert not await dialect.reset_async(raw)
+    await raw.close()

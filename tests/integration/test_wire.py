@@ -20,6 +20,7 @@ import pytest
 
 from plainsql import create_engine, make_url
 from plainsql.aio import create_async_engine
+from plainsql_mysql import streaming
 from tests._async import program as program_async
 from tests._sync import program
 from tests.integration.test_portability import facts
@@ -200,7 +201,14 @@ def statements(fact: str, kind: str) -> list[str]:
 
 
 @pytest.fixture
-def comparison(database_kind: str, wire: Wire, caplog: pytest.LogCaptureFixture) -> Comparison:
+def comparison(
+    database_kind: str,
+    wire: Wire,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Comparison:
+    """What is heard beside what is said; no stream is so long here that it must be stopped."""
+    monkeypatch.setattr(streaming, "PATIENCE", 60)
     return Comparison(database_kind, wire, caplog)
 
 

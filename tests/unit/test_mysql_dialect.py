@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import PurePosixPath
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any, Self
 from uuid import UUID
@@ -15,6 +16,7 @@ import pytest
 from plainsql import errors
 from plainsql.codecs import Json
 from plainsql.url import make_url
+from plainsql_mysql import streaming
 from plainsql_mysql.dialect import (
     LEXICAL,
     MARIADB,
@@ -229,6 +231,7 @@ class Made:
     ) -> None:
         self.told = (mode, version, 1 << 24, told_charset, told_charset)
         self.charset = arguments.get("charset", "utf8mb4")
+        self.collation = None
         self.arguments = arguments
         self._read_timeout = arguments.get("read_timeout")
         self._write_timeout = arguments.get("write_timeout")
@@ -247,7 +250,7 @@ class Made:
     def __exit__(self, *exc: object) -> None: ...
 
     def execute(self, sql: str) -> None:
-        assert sql == MODE_SQL
+        assert sql.startswith(MODE_SQL)
 
     def fetchone(self) -> tuple[Any, ...]:
         return self.told
@@ -640,3 +643,43 @@ def test_values_go_as_pymysql_takes_them(value: Any, sent: Any) -> None:
 def test_values_that_would_be_stored_wrongly_are_refused_by_name(value: Any, hint: str) -> None:
     with pytest.raises(errors.ParameterError, match=f"^parameter 'x'.*{hint}"):
         MySQLDialect().codecs.adapt("x", value)
+
+
+# -- streams ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sql", "may_be_stopped"),
+    [
+        ("SELECT 1", True),
+        (" (\nselect 1) UNION (SELECT 2)", True),
+        ("-- why\n# what\n/* how */ WITH a AS (SELECT 1) SELECT * FROM a", True),
+        ("/*+ hint */ VALUES ROW(1)", True),
+        ("TABLE t", True),
+        ("SHOW TABLES", True),
+        ("INSERT INTO t SELECT 1 RETURNING x", False),
+        ("DELETE FROM t RETURNING x", False),
+        ("WITH a AS (SELECT 1)\nDELETE FROM t\nRETURNING x", False),
+        ("CALL p()", False),
+        ("/*! INSERT */ SELECT 1", False),
+        ("/*M! INSERT */ SELECT 1", False),
+        ("/* SELECT 1", False),
+        ("--SELECT 1", False),
+        ("SELECTED", False),
+        ("", False),
+    ],
+)
+def test_only_a_query_may_be_stopped(sql: str, may_be_stopped: bool) -> None:
+    assert (streaming.QUERY.match(sql) is not None) is may_be_stopped
+
+
+def test_to_see_a_query_takes_no_long_time_for_any_text() -> None:
+    for text in (
+        "/*" * 200_000,
+        "(" * 400_000,
+        "-- \n" * 100_000,
+        "SELECT " + "RETURNIN " * 50_000,
+    ):
+        began = perf_counter()
+        streaming.QUERY.match(text)
+        assert perf_counter() - began < 1

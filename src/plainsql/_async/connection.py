@@ -602,8 +602,9 @@ class AsyncConnection(AsyncTransacting):
             exc.add_note(f"plainsql: closing the connection failed too: {failure}")
 
     def __del__(self) -> None:
-        if self._claim is not None:
-            self._engine._pool.drop(self._claim)
+        claim = getattr(self, "_claim", None)  # it may have been interrupted while it was made
+        if claim is not None:
+            self._engine._pool.drop(claim)
 
     __reduce__ = not_pickled
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from plainsql._async.connection import AsyncConnection
 from plainsql._async.link import AsyncOpener
@@ -326,7 +327,9 @@ class AsyncEngine:
         claim = Claim()
         try:
             slot = await self._pool.acquire(claim)
-            return AsyncRawConnection(self._pool, slot, claim)
+            connection = AsyncRawConnection(self._pool, slot, claim)
+            claim.user = ref(connection, self._pool.note_end)
+            return connection
         except BaseException:
             self._pool.abandon(claim)
             raise

@@ -44,15 +44,20 @@ class AsyncLink:
     """
 
     __slots__ = (
-        "_caches", "columns", "compiled", "cursor", "dialect", "last", "limit", "own", "own_cursor",
-        "poll", "raw", "server_limit", "statements", "touched", "unsettled", "watch",
+        "_caches", "_on_connect", "columns", "compiled", "cursor", "dialect", "last", "limit",
+        "own", "own_cursor", "poll", "raw", "server_limit", "statements", "touched", "unsettled",
+        "watch",
     )  # fmt: skip
 
     compiled: Mapping[Any, Compiled]
     statements: StatementCache
 
     def __init__(
-        self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]
+        self,
+        dialect: Dialect,
+        raw: Any,
+        caches: dict[LexicalRules, StatementCache],
+        on_connect: Callable[[Any], Any] | None,
     ) -> None:
         self.dialect = dialect
         self.raw = raw
@@ -62,6 +67,7 @@ class AsyncLink:
         by_type = dialect.codecs.by_column and dialect.typed_columns
         self.columns = by_type or dialect.columns
         self._caches = caches
+        self._on_connect = on_connect
         self.take_rules()
         self.last: Examined | None = None
         self.touched = self.unsettled = False
@@ -140,6 +146,10 @@ class AsyncLink:
             if not await reset_async(self):
                 return False
             self.server_limit = None
+            if self._on_connect is None:
+                self.take_rules()  # the dialect has heard of the mode
+                return True
+            await run_hook_async(self._on_connect, self.raw)
         await self.learn_mode()
         return True
 
@@ -277,7 +287,7 @@ class AsyncOpener:
         except OSError as exc:
             raise ConnectError(f"can not connect: {exc}") from exc
         try:
-            link = AsyncLink(dialect, raw, self._caches)
+            link = AsyncLink(dialect, raw, self._caches, self._on_connect)
             if self._on_connect is not None:
                 await run_hook_async(self._on_connect, raw)
                 await link.learn_mode()

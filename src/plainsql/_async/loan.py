@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from plainsql import errors
 from plainsql.concurrency import (
@@ -78,6 +79,7 @@ class AsyncLoan(Exclusive):
         pool = self._engine._pool
         claim = self._claim = Claim()
         try:
+            claim.user = ref(self, pool.note_end)
             slot = await pool.acquire(claim)
             link: AsyncLink = slot.raw
             self._link = link

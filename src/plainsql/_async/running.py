@@ -37,21 +37,31 @@ async def run_async(
         )
     if not callable(fn):
         raise ArgumentError(f"run() takes a function of a connection, not {fn!r}")
-    token = _running.set(_running.get() | {pool})
+    before = _running.get()
     try:
-        while True:
-            try:
-                async with engine.begin(timeout=attempts.left(time.monotonic())) as connection:
-                    return await called_async(fn, connection)
-            except DBAPIError as error:
-                pause = attempts.pause(error, time.monotonic(), _uniform())
-                _log(attempts, error, pause)
-                if pause is None:
-                    attempts.tell(error, time.monotonic())
-                    raise
-            await rest_async(pause)
+        try:
+            _running.set(before | {pool})
+            return await _committed(engine, fn, attempts)
+        finally:
+            _running.set(before)
     finally:
-        _running.reset(token)
+        _running.set(before)  # once more: an interrupt may have come before the first
+
+
+async def _committed(
+    engine: AsyncEngine, fn: Callable[[AsyncConnection], Awaitable[T]], attempts: Attempts
+) -> T:
+    while True:
+        try:
+            async with engine.begin(timeout=attempts.left(time.monotonic())) as connection:
+                return await called_async(fn, connection)
+        except DBAPIError as error:
+            pause = attempts.pause(error, time.monotonic(), _uniform())
+            _log(attempts, error, pause)
+            if pause is None:
+                attempts.tell(error, time.monotonic())
+                raise
+        await rest_async(pause)
 
 
 def _uniform() -> Callable[[float, float], float]:

@@ -14,7 +14,7 @@ from plainsql.errors import ArgumentError, TransactionStateError
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from types import TracebackType
     from typing import LiteralString, Self
 
@@ -204,21 +204,33 @@ class AsyncSession:
 
     async def commit(self) -> None:
         """Commit the transaction; nothing if there is none.  Errors as `Connection.commit`."""
-        connection = self._connection
-        if connection is None:
-            return
+        await self._alone(self._commit)
+
+    async def _commit(self, connection: AsyncConnection) -> None:
         await connection.commit()
         await self._release()
 
     async def rollback(self) -> None:
         """Roll back the transaction; nothing if there is none."""
-        connection = self._connection
-        if connection is None:
-            return
+        await self._alone(self._roll_back)
+
+    async def _roll_back(self, connection: AsyncConnection) -> None:
         try:
             await connection.rollback()
         finally:
             await self._release()
+
+    async def _alone(self, end: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+        """End the transaction, if there is one, unless another thread or task is at work in it."""
+        connection = self._connection
+        if connection is None:
+            return
+        if not connection._turn.acquire(False):
+            connection._refuse()
+        try:
+            await end(connection)
+        finally:
+            connection._turn.release()
 
     def in_transaction(self) -> bool:
         """Tell whether a transaction is begun."""
@@ -240,17 +252,22 @@ class AsyncSession:
 
     async def invalidate(self) -> None:
         """Close the driver's connection at once, and end the transaction with it."""
-        if self._connection is not None:
-            await self._connection.invalidate()
-            await self._release()
+        await self._alone(self._invalidate)
+
+    async def _invalidate(self, connection: AsyncConnection) -> None:
+        await connection.invalidate()
+        await self._release()
 
     async def close(self) -> None:
         """Roll back what was not committed and free the connection; usable afterwards.
 
         Warns, by `UncommittedWarning`, where that drops what was written.
         """
-        if self._connection is not None:
-            await self._release()
+        await self._alone(self._close)
+
+    async def _close(self, connection: AsyncConnection) -> None:
+        del connection
+        await self._release()
 
     async def _connect(self) -> AsyncConnection:
         if self._block is not None:
@@ -274,9 +291,11 @@ class AsyncSession:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        async def leave(connection: AsyncConnection) -> None:
+            self._connection = None
             await connection.__aexit__(kind, exc, trace)
+
+        await self._alone(leave)
 
     __reduce__ = not_pickled
 
@@ -312,6 +331,10 @@ class AsyncSessionTransaction:
 
     async def rollback(self) -> None:
         """Roll back; as `Session.rollback`."""
+        await self._session._alone(self._roll_back)
+
+    async def _roll_back(self, connection: AsyncConnection) -> None:
+        del connection
         try:
             await self._transaction.rollback()
         finally:

@@ -185,6 +185,15 @@ class AsyncStream(AsyncFetch[T]):
         """Free what the stream holds on the server; may be called twice."""
         if self._closed:
             return
+        turn = self._connection._turn
+        if not turn.acquire(False):
+            self._connection._refuse()
+        try:
+            await self._close()
+        finally:
+            turn.release()
+
+    async def _close(self) -> None:
         self._closed = True
         connection = self._connection
         if self in connection._streams:

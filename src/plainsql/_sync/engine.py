@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from plainsql._sync.connection import Connection
 from plainsql._sync.link import Opener
@@ -326,7 +327,9 @@ class Engine:
         claim = Claim()
         try:
             slot = self._pool.acquire(claim)
-            return RawConnection(self._pool, slot, claim)
+            connection = RawConnection(self._pool, slot, claim)
+            claim.user = ref(connection, self._pool.note_end)
+            return connection
         except BaseException:
             self._pool.abandon(claim)
             raise

@@ -45,15 +45,20 @@ class Link:
     """
 
     __slots__ = (
-        "_caches", "columns", "compiled", "cursor", "dialect", "last", "limit", "own", "own_cursor",
-        "poll", "raw", "server_limit", "statements", "touched", "unsettled", "watch",
+        "_caches", "_on_connect", "columns", "compiled", "cursor", "dialect", "last", "limit",
+        "own", "own_cursor", "poll", "raw", "server_limit", "statements", "touched", "unsettled",
+        "watch",
     )  # fmt: skip
 
     compiled: Mapping[Any, Compiled]
     statements: StatementCache
 
     def __init__(
-        self, dialect: Dialect, raw: Any, caches: dict[LexicalRules, StatementCache]
+        self,
+        dialect: Dialect,
+        raw: Any,
+        caches: dict[LexicalRules, StatementCache],
+        on_connect: Callable[[Any], Any] | None,
     ) -> None:
         self.dialect = dialect
         self.raw = raw
@@ -63,6 +68,7 @@ class Link:
         by_type = dialect.codecs.by_column and dialect.typed_columns
         self.columns = by_type or dialect.columns
         self._caches = caches
+        self._on_connect = on_connect
         self.take_rules()
         self.last: Examined | None = None
         self.touched = self.unsettled = False
@@ -141,6 +147,10 @@ class Link:
             if not reset(self):
                 return False
             self.server_limit = None
+            if self._on_connect is None:
+                self.take_rules()  # the dialect has heard of the mode
+                return True
+            run_hook(self._on_connect, self.raw)
         self.learn_mode()
         return True
 
@@ -278,7 +288,7 @@ class Opener:
         except OSError as exc:
             raise ConnectError(f"can not connect: {exc}") from exc
         try:
-            link = Link(dialect, raw, self._caches)
+            link = Link(dialect, raw, self._caches, self._on_connect)
             if self._on_connect is not None:
                 run_hook(self._on_connect, raw)
                 link.learn_mode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from plainsql import errors
 from plainsql.concurrency import (
@@ -79,6 +80,7 @@ class Loan(Exclusive):
         pool = self._engine._pool
         claim = self._claim = Claim()
         try:
+            claim.user = ref(self, pool.note_end)
             slot = pool.acquire(claim)
             link: Link = slot.raw
             self._link = link

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,9 @@ class QueuePool:
         self._leak_after = leak_after
         self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
-        self._dropped: deque[Claim] = deque()
+        self._dropped: deque[Any] = deque()  # claims, and references to users that are no more
+        #: Notes that a user is no more, even where its finalizer is interrupted: no line of Python.
+        self.note_end: Callable[[Any], None] = self._dropped.append
         self._begin_afresh()
         concurrency.at_fork.add(self)
 
@@ -121,6 +124,8 @@ class QueuePool:
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
                 self.abandon(claim)
+            if self._dropped:  # this one may have been told of it
+                self.collect()
             raise
         return slot
 
@@ -180,7 +185,7 @@ class QueuePool:
 
     def _open(self, slot: Slot, claim: Claim, deadline: float) -> ConnectError | None:
         """Connect, when it is this one's turn; return the error that says why there is none."""
-        while (pause := self._admit()) > 0:
+        while (pause := self._admit(claim)) > 0:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._timed_out(claim) from self._last_error
@@ -194,15 +199,14 @@ class QueuePool:
             self._failed(exc)
             return exc
         except BaseException:
-            self._gate.left()
             if link is not None and slot.raw is not link:
                 link.abort()
             raise
         return None
 
-    def _admit(self) -> float:
+    def _admit(self, claim: Claim) -> float:
         with self._mutex:
-            return self._gate.admit(time.monotonic())
+            return self._gate.admit(time.monotonic(), claim)
 
     def _opened(self, slot: Slot, link: Link) -> None:
         with self._mutex:
@@ -254,10 +258,13 @@ class QueuePool:
         if link.answers():
             slot.epoch = self.ledger.epoch
             return
-        with self._mutex:
-            self.ledger.reopen(slot)
-            self._gate.lost(time.monotonic())
-        link.abort()
+        try:
+            with self._mutex:
+                self.ledger.reopen(slot)
+                self._gate.lost(time.monotonic())
+        finally:
+            if slot.raw is not link:
+                link.abort()
         self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------
@@ -297,10 +304,11 @@ class QueuePool:
             self._outlive(slot, claim)
         with self._mutex:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
+            self._gate.left(claim)
         let_go(self._mutex)
-        while self.ledger.doubtful:
-            slot = self.ledger.doubtful.pop()
+        while (slot := _first(self.ledger.doubtful)) is not None:
             slot.raw.abort()
+            _forget(self.ledger.doubtful, slot)  # now: an interrupt may have come before
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -324,14 +332,25 @@ class QueuePool:
         )
 
     def collect(self) -> None:
-        """Give up what was dropped."""
-        while self._dropped:
-            self.abandon(self._dropped.popleft())
+        """Give up what was dropped; it stays noted until that is done."""
+        while (dropped := _first(self._dropped)) is not None:
+            self.abandon(dropped if isinstance(dropped, Claim) else self._claim_of(dropped))
+            _forget(self._dropped, dropped)
+
+    def _claim_of(self, user: Any) -> Claim:
+        """Return the claim of a user whose finalizer was interrupted; else one of nobody's."""
+        claims = [slot.claim for slot in list(self.ledger.slots)]
+        return next((claim for claim in claims if claim and claim.user is user), Claim())
 
     def _close_stale(self) -> None:
-        while self.ledger.stale:
-            link: Link = self.ledger.stale.pop().raw
-            link.close()
+        slot: Slot | None = None
+        try:
+            while (slot := _next(self.ledger.stale)) is not None:
+                slot.raw.close()
+        except BaseException:
+            if slot is not None:
+                slot.raw.abort()
+            raise
 
     def suspect(self) -> None:
         """A connection was lost: ask all older ones before they are given out."""
@@ -375,16 +394,24 @@ class QueuePool:
 
     def dispose(self) -> None:
         """Close idle connections now and busy ones when they come back."""
-        with self._mutex:
-            self.ledger.empty()
-        self._close_stale()
+        try:
+            with self._mutex:
+                self.ledger.empty()
+            self._close_stale()
+        except BaseException:
+            self.abandon(Claim())  # nobody's: it mends what was left half done
+            raise
         self._opener.renew()
 
     def close(self, timeout: float) -> None:
         """Close for ever; what is in use has `timeout` seconds to come back before it is cut."""
         deadline = time.monotonic() + timeout
-        with self._mutex:
-            self.ledger.close()
+        try:
+            with self._mutex:
+                self.ledger.close()
+        except BaseException:
+            self.abandon(Claim())
+            raise
         self._close_stale()
         while self.ledger.slots and time.monotonic() < deadline:
             rest(CLOSING)
@@ -426,6 +453,26 @@ class NullPool(QueuePool):
 
     def __init__(self, opener: Opener, **options: Any) -> None:
         super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
+
+
+def _next(slots: list[Slot]) -> Slot | None:
+    """Take one of what is to be closed, if no other thread is faster."""
+    with suppress(IndexError):
+        return slots.pop()
+    return None
+
+
+def _first(noted: Any) -> Any:
+    """Return what is first on the list, or None; another thread may have taken it."""
+    with suppress(IndexError):
+        return noted[0]
+    return None
+
+
+def _forget(noted: Any, one: Any) -> None:
+    """Take it off the list, unless another thread did that."""
+    with suppress(ValueError):
+        noted.remove(one)
 
 
 def _may_come_back(error: ConnectError) -> bool:

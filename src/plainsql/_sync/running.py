@@ -38,21 +38,31 @@ def run(
         )
     if not callable(fn):
         raise ArgumentError(f"run() takes a function of a connection, not {fn!r}")
-    token = _running.set(_running.get() | {pool})
+    before = _running.get()
     try:
-        while True:
-            try:
-                with engine.begin(timeout=attempts.left(time.monotonic())) as connection:
-                    return called(fn, connection)
-            except DBAPIError as error:
-                pause = attempts.pause(error, time.monotonic(), _uniform())
-                _log(attempts, error, pause)
-                if pause is None:
-                    attempts.tell(error, time.monotonic())
-                    raise
-            rest(pause)
+        try:
+            _running.set(before | {pool})
+            return _committed(engine, fn, attempts)
+        finally:
+            _running.set(before)
     finally:
-        _running.reset(token)
+        _running.set(before)  # once more: an interrupt may have come before the first
+
+
+def _committed(
+    engine: Engine, fn: Callable[[Connection], T], attempts: Attempts
+) -> T:
+    while True:
+        try:
+            with engine.begin(timeout=attempts.left(time.monotonic())) as connection:
+                return called(fn, connection)
+        except DBAPIError as error:
+            pause = attempts.pause(error, time.monotonic(), _uniform())
+            _log(attempts, error, pause)
+            if pause is None:
+                attempts.tell(error, time.monotonic())
+                raise
+        rest(pause)
 
 
 def _uniform() -> Callable[[float, float], float]:

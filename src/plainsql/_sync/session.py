@@ -14,7 +14,7 @@ from plainsql.errors import ArgumentError, TransactionStateError
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
     from typing import LiteralString, Self
 
@@ -204,21 +204,33 @@ class Session:
 
     def commit(self) -> None:
         """Commit the transaction; nothing if there is none.  Errors as `Connection.commit`."""
-        connection = self._connection
-        if connection is None:
-            return
+        self._alone(self._commit)
+
+    def _commit(self, connection: Connection) -> None:
         connection.commit()
         self._release()
 
     def rollback(self) -> None:
         """Roll back the transaction; nothing if there is none."""
-        connection = self._connection
-        if connection is None:
-            return
+        self._alone(self._roll_back)
+
+    def _roll_back(self, connection: Connection) -> None:
         try:
             connection.rollback()
         finally:
             self._release()
+
+    def _alone(self, end: Callable[[Connection], None]) -> None:
+        """End the transaction, if there is one, unless another thread or task is at work in it."""
+        connection = self._connection
+        if connection is None:
+            return
+        if not connection._turn.acquire(False):
+            connection._refuse()
+        try:
+            end(connection)
+        finally:
+            connection._turn.release()
 
     def in_transaction(self) -> bool:
         """Tell whether a transaction is begun."""
@@ -240,17 +252,22 @@ class Session:
 
     def invalidate(self) -> None:
         """Close the driver's connection at once, and end the transaction with it."""
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._release()
+        self._alone(self._invalidate)
+
+    def _invalidate(self, connection: Connection) -> None:
+        connection.invalidate()
+        self._release()
 
     def close(self) -> None:
         """Roll back what was not committed and free the connection; usable afterwards.
 
         Warns, by `UncommittedWarning`, where that drops what was written.
         """
-        if self._connection is not None:
-            self._release()
+        self._alone(self._close)
+
+    def _close(self, connection: Connection) -> None:
+        del connection
+        self._release()
 
     def _connect(self) -> Connection:
         if self._block is not None:
@@ -274,9 +291,11 @@ class Session:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        def leave(connection: Connection) -> None:
+            self._connection = None
             connection.__exit__(kind, exc, trace)
+
+        self._alone(leave)
 
     __reduce__ = not_pickled
 
@@ -312,6 +331,10 @@ class SessionTransaction:
 
     def rollback(self) -> None:
         """Roll back; as `Session.rollback`."""
+        self._session._alone(self._roll_back)
+
+    def _roll_back(self, connection: Connection) -> None:
+        del connection
         try:
             self._transaction.rollback()
         finally:

@@ -60,10 +60,10 @@ class Watch:
 
     def disarm(self) -> None:
         """Stop watching; a request to stop that is under way has arrived then."""
-        with self._mutex:
-            self._due = None
-            errand, self._errand = self._errand, None
         try:
+            with self._mutex:
+                self._due = None
+                errand, self._errand = self._errand, None
             if errand is None:
                 return
             self.asked = True

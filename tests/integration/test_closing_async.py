@@ -1,0 +1,3 @@
+"""An engine that is closed, async."""
+
+from tests._async.closing import *  # noqa: F403

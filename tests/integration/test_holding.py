@@ -1,0 +1,3 @@
+"""Who holds connections, sync."""
+
+from tests._sync.holding import *  # noqa: F403

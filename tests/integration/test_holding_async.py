@@ -1,0 +1,3 @@
+"""Who holds connections, async."""
+
+from tests._async.holding import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""Hooks that fail, sync."""
+
+from tests._sync.hooking import *  # noqa: F403

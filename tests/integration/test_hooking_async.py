@@ -1,0 +1,3 @@
+"""Hooks that fail, async."""
+
+from tests._async.hooking import *  # noqa: F403

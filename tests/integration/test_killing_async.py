@@ -1,0 +1,3 @@
+"""Idle sessions that are killed, async."""
+
+from tests._async.killing import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""Users of one connection, async."""
+
+from tests._async.sharing import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""Work amid interrupts, async."""
+
+from tests._async.weathering import *  # noqa: F403
