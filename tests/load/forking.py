@@ -1,8 +1,8 @@
 """Forks amid traffic: the parent's threads take and return connections, and children take theirs.
 
-Amid the traffic in the pool, that is, not in the drivers: OpenSSL and SQLite have locks of their own
-for the whole process, and one that another thread holds at a fork is held for ever in the child.
-A child that hangs is made to tell where, and is killed.
+Amid the traffic in the pool, that is, not in the drivers: OpenSSL and SQLite have locks of their
+own for the whole process, and one that another thread holds at a fork is held for ever in the
+child.  A child that hangs is made to tell where, and is killed.
 """
 
 from __future__ import annotations
