@@ -305,9 +305,20 @@ class AsyncQueuePool:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
             self._gate.left(claim)
         let_go_async(self._mutex)
-        while (slot := _first(self.ledger.doubtful)) is not None:
-            slot.raw.abort()
-            _forget(self.ledger.doubtful, slot)  # now: an interrupt may have come before
+        self._close_doubtful()
+
+    def _close_doubtful(self) -> None:
+        slot: Slot | None = None
+        try:
+            while self.ledger.doubtful:
+                slot = None
+                slot = _next(self.ledger.doubtful)
+                if slot is not None:
+                    slot.raw.abort()
+        except BaseException:
+            if slot is not None:
+                slot.raw.abort()  # once more is no harm
+            raise
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -344,8 +355,11 @@ class AsyncQueuePool:
     async def _close_stale(self) -> None:
         slot: Slot | None = None
         try:
-            while (slot := _next(self.ledger.stale)) is not None:
-                await slot.raw.close()
+            while self.ledger.stale:
+                slot = None
+                slot = _next(self.ledger.stale)
+                if slot is not None:
+                    await slot.raw.close()
         except BaseException:
             if slot is not None:
                 slot.raw.abort()
