@@ -3,7 +3,7 @@
 #   make test [ARGS='-k pool']        the tests, on every database that can be found or started
 #   make steps [ARGS='-k sqlite']     an exception at every line and every await, on each of them
 #   make fuzz [SECONDS=20 KIND=mysql SEED=1]   reads texts beside each server's own parser
-#   make model                        looks longer for what breaks the pool: its book, and the order of its threads
+#   make model [PREEMPTIONS=2]        looks longer for what breaks the pool: its book, and its threads on every schedule
 #   make storm [SECONDS=30 KIND=mysql]   500 threads, and 10 000 tasks, on a small pool: fair turns
 #   make soak [COUNT=300000 KIND=mysql]  very many short transactions: nothing grows
 #   make forks [COUNT=200 KIND=mysql]    forks amid traffic, and programs that end amid their work
@@ -13,6 +13,7 @@ VENV ?= .venv
 URL :=
 ARGS ?=
 SECONDS ?= 20
+PREEMPTIONS ?= 2
 BIN := $(VENV)/bin
 comma := ,
 EXTRA := $(if $(filter postgres%,$(URL)),$(comma)postgresql)$(if $(filter mysql% mariadb%,$(URL)),$(comma)mysql)
@@ -26,7 +27,7 @@ steps: $(VENV)/.test,postgresql,mysql ; PLAINSQL_STEPS=all $(BIN)/python -m pyte
 sync: $(VENV)/.dev,postgresql,mysql ; $(BIN)/python tools/unasync.py
 bench: $(VENV)/.bench,demo,postgresql,mysql ; $(BIN)/python -m bench $(ARGS)
 fuzz: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(KIND),--kind $(KIND))
-model: $(VENV)/.test,postgresql,mysql ; $(BIN)/python -m pytest -q --hypothesis-profile=model tests/unit/test_ledger_machine.py
+model: $(VENV)/.test,postgresql,mysql ; PREEMPTIONS=$(PREEMPTIONS) $(BIN)/python -m pytest -q -s --hypothesis-profile=model tests/unit/test_ledger_machine.py tests/unit/test_schedules.py
 storm soak forks: $(VENV)/.test,postgresql,mysql
 	@$(BIN)/python -m tests.load $@ $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS)) $(if $(COUNT),--count $(COUNT)) $(if $(KIND),--kind $(KIND)) $(ARGS)
 docs: $(VENV)/.dev,postgresql,mysql ; NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -218,11 +218,10 @@ class Ledger:
         self._serve(now)
 
     def _retire(self, slot: Slot, closing: list[Slot]) -> None:
-        if slot.raw is not None:
-            closing.append(slot)  # first: an interrupt may come, and `mend` looks at what is closed
         slot.closed = True
         if slot.raw is not None:
             self.closed_count += 1
+            closing.append(slot)
         self.slots.discard(slot)
 
     def _serve(self, now: float) -> None:

@@ -7,13 +7,16 @@ interrupted.  Time is virtual.  The same choices lead to the same schedule.
 
 from __future__ import annotations
 
+import gc
 import random
+import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType, ModuleType
 
 #: No scene takes more steps than this.
 MOST_STEPS = 3000
@@ -28,7 +31,9 @@ class Abandoned(BaseException):
 
 
 class Chooser(Protocol):
-    """Decides how a schedule goes on."""
+    """Decides how a schedule goes on; `by_line`, there is a choice before each line, too."""
+
+    by_line: bool
 
     def choose(self, costs: Sequence[int]) -> int:
         """Return which of the options it is; each costs so many preemptions."""
@@ -37,8 +42,9 @@ class Chooser(Protocol):
 class Script:
     """Goes by the choices it was given, then always on; notes what else there was to choose."""
 
-    def __init__(self, plan: Sequence[int] = ()) -> None:
+    def __init__(self, plan: Sequence[int] = (), *, by_line: bool = False) -> None:
         self.plan = plan
+        self.by_line = by_line
         self.made: list[int] = []
         self.costs: list[Sequence[int]] = []
 
@@ -64,7 +70,8 @@ class Script:
 class Drawn:
     """Goes on most of the time, and draws the rest by a seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, by_line: bool = False) -> None:
+        self.by_line = by_line
         self._random = random.Random(seed)
 
     def choose(self, costs: Sequence[int]) -> int:
@@ -73,12 +80,12 @@ class Drawn:
         return self._random.randrange(len(costs))
 
 
-def explore(play: Callable[[Chooser], None], preemptions: int) -> int:
+def explore(play: Callable[[Chooser], None], preemptions: int, *, by_line: bool = False) -> int:
     """Play every schedule of so many preemptions at most; return how many there are."""
     plan: list[int] | None = []
     count = 0
     while plan is not None:
-        script = Script(plan)
+        script = Script(plan, by_line=by_line)
         play(script)
         count += 1
         plan = script.following(preemptions)
@@ -98,6 +105,7 @@ class Actor:
         self.until: float | None = None
         self.how = "on"
         self.has_begun = self.has_ended = False
+        self.was_interrupted = False
         self.was_forgotten = False  # it waited when nobody else could run
         self.error: BaseException | None = None
         self.ident = 0
@@ -109,13 +117,14 @@ class Actor:
 class Scheduler:
     """Runs the actors of one schedule; also their clock."""
 
-    def __init__(self, chooser: Chooser) -> None:
+    def __init__(self, chooser: Chooser, modules: Sequence[ModuleType]) -> None:
         self._chooser = chooser
+        self._files = {module.__file__ for module in modules if chooser.by_line}
         self.actors: list[Actor] = []
         self.current: Actor | None = None
         self.failure: str | None = None
         self.watch: Callable[[], None] = lambda: None
-        self.story: list[str] = []
+        self.story: list[tuple[float, str, str]] = []
         self._now = 1000.0
         self._over = threading.Lock()
 
@@ -132,7 +141,14 @@ class Scheduler:
         self.actors.append(Actor(name, act, is_victim=is_victim))
 
     def run(self) -> None:
-        """Run all actors to their end."""
+        """Run all actors to their end; no garbage is collected amid them."""
+        gc.disable()
+        try:
+            self._run()
+        finally:
+            gc.enable()
+
+    def _run(self) -> None:
         self._over.acquire()
         threads = [threading.Thread(target=self._live, args=(a,), daemon=True) for a in self.actors]
         for thread in threads:
@@ -147,7 +163,7 @@ class Scheduler:
             raise ScheduleError(f"{self.failure}\n{self.told()}")
 
     def told(self) -> str:
-        return "\n".join(self.story)
+        return "\n".join(f"{now - 1000:9.3f} {name}: {what}" for now, name, what in self.story)
 
     def _live(self, actor: Actor) -> None:
         actor.gate.acquire()
@@ -155,6 +171,8 @@ class Scheduler:
         actor.ident = threading.get_ident()
         try:
             if self.failure is None:
+                if self._files:
+                    sys.settrace(self._trace)
                 actor.act()
         except BaseException as exc:  # noqa: BLE001 - told to the test
             actor.error = exc
@@ -162,8 +180,15 @@ class Scheduler:
         actor.has_ended = True
         self._hand_over()
 
+    def _trace(self, frame: FrameType, event: str, _arg: Any) -> Any:
+        if frame.f_code.co_filename not in self._files:
+            return None
+        if event == "line":
+            self.pause(f"is in {frame.f_code.co_name}, line {frame.f_lineno}")
+        return self._trace
+
     def _note(self, actor: Actor, what: str) -> None:
-        self.story.append(f"{self._now - 1000:9.3f} {actor.name}: {what}")
+        self.story.append((self._now, actor.name, what))
 
     # -- the points of choice ------------------------------------------------------------------
 
@@ -222,7 +247,7 @@ class Scheduler:
             actor.was_forgotten = not any(one.can_run() for one in living)
             self._now = max(self._now, actor.until)
         if how == "is interrupted":
-            actor.is_victim = False
+            actor.is_victim, actor.was_interrupted = False, True
         if actor is not self.current or how != "on":
             self._note(actor, how if actor.has_begun else "begins")
         actor.how = how
@@ -333,6 +358,6 @@ class SharedDeque(deque[Any]):
         self._scheduler.pause("pops what was dropped")
         return super().popleft()
 
-    def append(self, one: Any) -> None:
-        super().append(one)
-        self._scheduler.pause("has dropped")
+    def remove(self, one: Any) -> None:
+        self._scheduler.pause("strikes off what was dropped")
+        super().remove(one)

@@ -578,7 +578,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def there_are_never_more_than_max(self) -> None:
         assert len(self.ledger.slots) <= self.limit
-        assert len(self.ledger.idle) <= self.ledger.size
+        # one whose release was interrupted may be kept, though others have come back since
+        assert len(self.ledger.idle) <= self.ledger.size or not self.is_exact
 
     def no_place_has_two_claims_and_no_claim_two_places(self) -> None:
         holders = [slot.claim for slot in self.ledger.slots if slot.claim is not None]

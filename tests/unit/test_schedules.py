@@ -1,21 +1,22 @@
 """The pool on every schedule of a few threads, as long as few are preempted; or on drawn ones.
 
-`make model` allows more preemptions.  A failure prints the schedule that led to it.
+`make model` allows two preemptions, or as many as PREEMPTIONS says; SEED is where drawing begins.
+A failure prints the schedule that led to it.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from plainsql._sync.pool import QueuePool
 from plainsql.errors import AuthenticationError, ConnectError, PoolClosed
-from tests.unit.pool_scenes import World
-from tests.unit.schedules import Drawn, ScheduleError, explore
+from tests.unit.pool_scenes import TIMEOUT, World
+from tests.unit.schedules import Drawn, explore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from plainsql.ledger import Claim, Slot
     from tests.unit.schedules import Chooser
 
-PREEMPTIONS = {"model": 3}.get(settings.get_current_profile_name(), 1)
-DRAWN = {"model": 20_000}.get(settings.get_current_profile_name(), 50)
+IS_LONG = settings.get_current_profile_name() == "model"
+PREEMPTIONS = int(os.environ.get("PREEMPTIONS", "2" if IS_LONG else "1"))
+DRAWN = 2_000 if IS_LONG else 20
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(2**32)))
 
 
@@ -105,7 +107,7 @@ def one_is_interrupted_while_a_server_is_lost(chooser: Chooser) -> None:
 
 
 def one_is_dropped_while_two_wait(chooser: Chooser, kind: type[QueuePool] = QueuePool) -> None:
-    with World(chooser, kind) as world:
+    with World(chooser, kind, drops=True) as world:
         world.add("A", world.use)
         world.add("B", world.use)
         world.add("dropper", world.pool.drop, world.held())
@@ -113,7 +115,7 @@ def one_is_dropped_while_two_wait(chooser: Chooser, kind: type[QueuePool] = Queu
 
 
 def one_is_dropped_while_who_waits_is_interrupted(chooser: Chooser) -> None:
-    with World(chooser) as world:
+    with World(chooser, drops=True) as world:
         world.add("victim", world.use, is_victim=True)
         world.add("B", world.use)
         world.add("dropper", world.pool.drop, world.held())
@@ -121,7 +123,7 @@ def one_is_dropped_while_who_waits_is_interrupted(chooser: Chooser) -> None:
 
 
 def two_are_dropped_while_two_wait(chooser: Chooser) -> None:
-    with World(chooser, size=2) as world:
+    with World(chooser, size=2, drops=True) as world:
         for name in ("dropper", "other dropper"):
             world.add(name, world.pool.drop, world.held())
         world.add("A", world.use)
@@ -184,12 +186,21 @@ def test_nobody_is_forgotten_and_nothing_lost_on_any_schedule(
 
 
 @each_scene
+def test_nobody_is_forgotten_and_nothing_lost_at_any_line(scene: Callable[[Chooser], None]) -> None:
+    """Before each line of the pool and its book a victim is interrupted, or others have a turn."""
+    count = explore(scene, PREEMPTIONS - 1, by_line=True)
+    print(f"{scene.__name__}: {count} schedules by line, of {PREEMPTIONS - 1} preemptions at most")
+    assert count > 1
+
+
+@each_scene
 def test_nobody_is_forgotten_and_nothing_lost_on_drawn_schedules(
     scene: Callable[[Chooser], None],
 ) -> None:
     for seed in range(SEED, SEED + DRAWN):
-        print(f"SEED={seed}")
+        print(f"SEED={seed}", end="\r")
         scene(Drawn(seed))
+        scene(Drawn(seed, by_line=True))
 
 
 # -- the scheduler finds what it is there to find ------------------------------------------------
@@ -199,12 +210,11 @@ class LooksTooEarly(QueuePool):
     """Looks for what was dropped before it queues, and not again."""
 
     def _wait(self, claim: Claim, deadline: float) -> Slot:
-        cell = claim.cell
-        assert cell is not None
+        cell: Any = claim.cell
         while claim.slot is None and claim.error is None:
-            if not cell.wait(deadline - self.now()):  # type: ignore[attr-defined]
+            if not cell.wait(TIMEOUT):
                 break
-        return super()._wait(claim, 0.0)
+        return super()._wait(claim, deadline)
 
 
 def test_a_pool_that_looks_for_what_was_dropped_too_early_is_found_out() -> None:

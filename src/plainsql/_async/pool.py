@@ -123,6 +123,8 @@ class AsyncQueuePool:
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
                 self.abandon(claim)
+            if self._dropped:  # this one may have been told of it
+                self.collect()
             raise
         return slot
 
@@ -255,10 +257,13 @@ class AsyncQueuePool:
         if await link.answers():
             slot.epoch = self.ledger.epoch
             return
-        with self._mutex:
-            self.ledger.reopen(slot)
-            self._gate.lost(time.monotonic())
-        link.abort()
+        try:
+            with self._mutex:
+                self.ledger.reopen(slot)
+                self._gate.lost(time.monotonic())
+        finally:
+            if slot.raw is not link:
+                link.abort()
         await self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------
@@ -300,9 +305,20 @@ class AsyncQueuePool:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
             self._gate.left(claim)
         let_go_async(self._mutex)
-        while (slot := _first(self.ledger.doubtful)) is not None:
-            slot.raw.abort()
-            _forget(self.ledger.doubtful, slot)  # now: an interrupt may have come before
+        self._close_doubtful()
+
+    def _close_doubtful(self) -> None:
+        slot: Slot | None = None
+        try:
+            while self.ledger.doubtful:
+                slot = None
+                slot = _next(self.ledger.doubtful)
+                if slot is not None:
+                    slot.raw.abort()
+        except BaseException:
+            if slot is not None:
+                slot.raw.abort()  # once more is no harm
+            raise
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -339,8 +355,11 @@ class AsyncQueuePool:
     async def _close_stale(self) -> None:
         slot: Slot | None = None
         try:
-            while (slot := _next(self.ledger.stale)) is not None:
-                await slot.raw.close()
+            while self.ledger.stale:
+                slot = None
+                slot = _next(self.ledger.stale)
+                if slot is not None:
+                    await slot.raw.close()
         except BaseException:
             if slot is not None:
                 slot.raw.abort()
@@ -400,8 +419,12 @@ class AsyncQueuePool:
     async def close(self, timeout: float) -> None:
         """Close for ever; what is in use has `timeout` seconds to come back before it is cut."""
         deadline = time.monotonic() + timeout
-        with self._mutex:
-            self.ledger.close()
+        try:
+            with self._mutex:
+                self.ledger.close()
+        except BaseException:
+            self.abandon(Claim())
+            raise
         await self._close_stale()
         while self.ledger.slots and time.monotonic() < deadline:
             await rest_async(CLOSING)
