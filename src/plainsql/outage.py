@@ -9,6 +9,7 @@ from __future__ import annotations
 FIRST, LONGEST = 0.05, 0.5
 #: So long after the last trouble, connects need no pause any more.
 CALM = 1.0
+FOREVER = float("inf")
 
 
 class Gate:
@@ -41,13 +42,13 @@ class Gate:
         """A connect succeeded: the others may follow, a little apart."""
         self._trying = None
         self._pause = FIRST
-        if self._calm > now:
+        if self._calm == FOREVER:
             self._calm = now + CALM
 
     def failed(self, now: float, chance: float) -> None:
         """A connect failed; `chance` is random, between 0 and 1."""
         self._trying = None
-        self._calm = float("inf")
+        self._calm = FOREVER
         self._next = now + FIRST + (self._pause - FIRST) * chance
         self._pause = min(self._pause * 2, LONGEST)
 

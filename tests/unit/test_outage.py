@@ -105,6 +105,20 @@ def test_trouble_does_not_pass_by_itself_but_a_while_after_a_success() -> None:
     assert [gate.admit(10_000.0 + CALM, "me") for _ in range(9)] == [0.0] * 9
 
 
+@pytest.mark.parametrize("failed", [False, True], ids=["one was lost", "a connect failed"])
+def test_trouble_passes_however_many_connect_meanwhile(failed: bool) -> None:
+    """A pool that keeps none connects all the time."""
+    gate, now, tries = in_trouble() if failed else Gate(), 100.0, 0
+    gate.lost(now)
+    while now < 102.0 and tries < 1000:
+        pause = gate.admit(now, "me")
+        now += pause
+        if pause == 0:
+            tries += 1
+            gate.opened(now)
+    assert now < 100.0 + FIRST + CALM + 0.1
+
+
 def test_a_connection_that_was_lost_means_trouble_for_a_while() -> None:
     gate = Gate()
     gate.lost(50.0)
