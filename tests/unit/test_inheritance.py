@@ -72,3 +72,26 @@ def test_a_child_may_close_what_it_inherited_and_the_parent_goes_on(tmp_path: Pa
     connection.close()
     assert engine.pool.status().idle == 1
     engine.dispose()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("act", ["fetchone", "close"])
+def test_a_child_is_refused_the_stream_that_it_inherited(tmp_path: Path, act: str) -> None:
+    """Its cursor is the parent's, and would speak on the parent's socket."""
+    engine = plainsql.create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as connection:
+        stream = connection.stream("SELECT 1 AS n UNION SELECT 2 UNION SELECT 3", batch=1)
+        assert stream.fetchone() == (1,)
+        child = os.fork()
+        if child == 0:
+            try:
+                with pytest.raises(plainsql.InterfaceError, match="before a fork"):
+                    getattr(stream, act)()
+                connection.close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert stream.all() == [(2,), (3,)]
+    engine.dispose()

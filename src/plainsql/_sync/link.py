@@ -21,6 +21,7 @@ from plainsql.url import Secret, forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import NoReturn
 
     from plainsql.codecs import Decoding
     from plainsql.dialect import Dialect
@@ -220,6 +221,10 @@ class Orphan:
     """What stands in place of a connection that is another process's, or another loop's."""
 
     def __getattr__(self, name: str) -> Any:
+        self.refuse()
+
+    def refuse(self) -> NoReturn:
+        """Raise InterfaceError."""
         raise InterfaceError(
             "this connection was opened before a fork, or in another event loop, and is not to be "
             "used here: take another one by connect()"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from plainsql._sync.link import Orphan
 from plainsql.errors import ArgumentError, MappingError, ResultError, TransactionStateError
 from plainsql.result import PLAIN, Distinct, batch_size, only, only_or_none, pick
 from plainsql.row import position
@@ -306,8 +307,11 @@ class Stream(Fetch[T]):
     def _called(self, call: Callable[..., Any], *args: Any) -> Any:
         """Call the driver; what it raises means what it means for any statement."""
         connection = self._connection
-        if connection._link is None:
+        link = connection._link
+        if link is None:
             raise TransactionStateError("the connection of this stream was lost or closed")
+        if isinstance(link.raw, Orphan):  # the stream's own cursor is not
+            link.raw.refuse()
         try:
             return call(*args)
         except BaseException as exc:
