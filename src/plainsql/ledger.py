@@ -36,7 +36,7 @@ class Claim:
     `slot` is its place as soon as it was assigned one, `error` why it never will be.  `cell` is
     what it sleeps on while it waits.  `user` refers, weakly, to what the user has of it.  The rest
     tells who it is: `owner` is the thread's or the task's number, `code` and `line` are where it
-    asked, `stack` how it came there.
+    asked, `stack` how it came there; `told`: it was logged that it holds its place for long.
     """
 
     slot: Slot | None = None
@@ -47,6 +47,7 @@ class Claim:
     code: CodeType | None = None
     line: int = 0
     stack: str = ""
+    told: bool = False
 
 
 class Slot:

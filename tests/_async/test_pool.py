@@ -14,7 +14,7 @@ from tests.beside import AsyncBeside, interrupt_async, until_async
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plainsql.aio import AsyncEngine
+    from plainsql.aio import AsyncConnection, AsyncEngine
     from plainsql.testing.fake import FakeServer
     from tests._async.conftest import Clock
 
@@ -379,6 +379,28 @@ async def test_null_pool_closes_what_comes_back(
 
 
 # -- the driver's own connection, when it comes back --------------------------------------------
+
+
+@pytest.mark.parametrize("poolclass", ["QueuePool", "NullPool"])
+async def test_only_what_is_still_held_is_logged(
+    make_engine_async: Callable[..., AsyncEngine],
+    caplog: pytest.LogCaptureFixture,
+    poolclass: str,
+) -> None:
+    """What was given back, or given up, is not; all of it was taken before."""
+    engine = make_engine_async(pool_leak_after=0.1, poolclass=poolclass)
+    await use(engine)
+    lost = await engine.connect()
+    await lost.invalidate()
+    held = await take(engine)
+    await until_async(lambda: [one for one in caplog.records if "in take" in one.getMessage()])
+    assert len(caplog.records) == 1
+    await lost.close()
+    await held.close()
+
+
+async def take(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
 
 
 async def test_what_was_begun_on_the_drivers_connection_is_rolled_back(

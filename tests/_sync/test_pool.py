@@ -15,7 +15,7 @@ from tests.beside import Beside, interrupt, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plainsql import Engine
+    from plainsql import Connection, Engine
     from plainsql.testing.fake import FakeServer
     from tests._sync.conftest import Clock
 
@@ -380,6 +380,28 @@ def test_null_pool_closes_what_comes_back(
 
 
 # -- the driver's own connection, when it comes back --------------------------------------------
+
+
+@pytest.mark.parametrize("poolclass", ["QueuePool", "NullPool"])
+def test_only_what_is_still_held_is_logged(
+    make_engine: Callable[..., Engine],
+    caplog: pytest.LogCaptureFixture,
+    poolclass: str,
+) -> None:
+    """What was given back, or given up, is not; all of it was taken before."""
+    engine = make_engine(pool_leak_after=0.1, poolclass=poolclass)
+    use(engine)
+    lost = engine.connect()
+    lost.invalidate()
+    held = take(engine)
+    until(lambda: [one for one in caplog.records if "in take" in one.getMessage()])
+    assert len(caplog.records) == 1
+    lost.close()
+    held.close()
+
+
+def take(engine: Engine) -> Connection:
+    return engine.connect()
 
 
 def test_what_was_begun_on_the_drivers_connection_is_rolled_back(

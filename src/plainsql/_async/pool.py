@@ -14,6 +14,7 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from plainsql import concurrency
 from plainsql.concurrency import (
@@ -24,6 +25,7 @@ from plainsql.concurrency import (
     let_go_async,
     name_owner_async,
     rest_async,
+    ring_at_async,
     shielded_async,
     tell_dropped_async,
 )
@@ -88,6 +90,7 @@ class AsyncQueuePool:
         self._gate = Gate()
         self._last_error: BaseException | None = None
         self.loop: Any = None
+        self._is_looking = False
         self._dropped.clear()
 
     # -- take ----------------------------------------------------------------------------------
@@ -374,10 +377,36 @@ class AsyncQueuePool:
         """Note the way to where a connection was taken, and look after it once more, if asked."""
         if self._stacks:
             note_stack(claim)
-        if self._leak_after is not None:
-            concurrency.ring_at(
-                time.monotonic() + self._leak_after, partial(_tell_leak, claim, self._leak_after)
-            )
+        if self._leak_after is not None and not self._is_looking:
+            self._look_at(time.monotonic() + self._leak_after)
+
+    def _look_at(self, when: float) -> None:
+        """Look then who holds a connection for too long, if the pool is still there."""
+        try:
+            self._is_looking = True
+            ring_at_async(when, partial(_look, ref(self)))
+        except BaseException:
+            self._is_looking = False
+            raise
+
+    def _tell_leaks(self) -> None:
+        """Log, once, each connection that is held for too long; called by the timer.
+
+        One look serves all: thousands may be taken, and come back, before it.
+        """
+        limit, now = self._leak_after, time.monotonic()
+        if limit is None:
+            return
+        with self._mutex:
+            untold = [(slot, claim) for slot, claim in self.ledger.holders() if not claim.told]
+            late = [claim for slot, claim in untold if slot.taken + limit <= now]
+            ends = [slot.taken + limit for slot, _ in untold if slot.taken + limit > now]
+            self._is_looking = bool(ends)
+        if ends:
+            self._look_at(min(ends))
+        for claim in late:
+            claim.told = True
+            _tell_leak(claim, limit)
 
     def begin_in_child(self) -> None:
         """Begin empty after a fork; what the parent opened is neither used nor closed here."""
@@ -496,11 +525,13 @@ def _chance() -> float:
     return random.random()  # noqa: S311 - not a secret
 
 
+def _look(pool: ref[AsyncQueuePool]) -> None:
+    there = pool()
+    if there is not None:
+        there._tell_leaks()
+
+
 def _tell_leak(claim: Claim, seconds: float) -> None:
-    """Log, once, a connection that is held for so long; called by the timer."""
-    slot = claim.slot
-    if slot is None or slot.claim is not claim:
-        return
     import logging
 
     logging.getLogger("plainsql.pool").warning(

@@ -15,6 +15,7 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from plainsql import concurrency
 from plainsql.concurrency import (
@@ -25,6 +26,7 @@ from plainsql.concurrency import (
     let_go,
     name_owner,
     rest,
+    ring_at,
     shielded,
     tell_dropped,
 )
@@ -89,6 +91,7 @@ class QueuePool:
         self._gate = Gate()
         self._last_error: BaseException | None = None
         self.loop: Any = None
+        self._is_looking = False
         self._dropped.clear()
 
     # -- take ----------------------------------------------------------------------------------
@@ -375,10 +378,36 @@ class QueuePool:
         """Note the way to where a connection was taken, and look after it once more, if asked."""
         if self._stacks:
             note_stack(claim)
-        if self._leak_after is not None:
-            concurrency.ring_at(
-                time.monotonic() + self._leak_after, partial(_tell_leak, claim, self._leak_after)
-            )
+        if self._leak_after is not None and not self._is_looking:
+            self._look_at(time.monotonic() + self._leak_after)
+
+    def _look_at(self, when: float) -> None:
+        """Look then who holds a connection for too long, if the pool is still there."""
+        try:
+            self._is_looking = True
+            ring_at(when, partial(_look, ref(self)))
+        except BaseException:
+            self._is_looking = False
+            raise
+
+    def _tell_leaks(self) -> None:
+        """Log, once, each connection that is held for too long; called by the timer.
+
+        One look serves all: thousands may be taken, and come back, before it.
+        """
+        limit, now = self._leak_after, time.monotonic()
+        if limit is None:
+            return
+        with self._mutex:
+            untold = [(slot, claim) for slot, claim in self.ledger.holders() if not claim.told]
+            late = [claim for slot, claim in untold if slot.taken + limit <= now]
+            ends = [slot.taken + limit for slot, _ in untold if slot.taken + limit > now]
+            self._is_looking = bool(ends)
+        if ends:
+            self._look_at(min(ends))
+        for claim in late:
+            claim.told = True
+            _tell_leak(claim, limit)
 
     def begin_in_child(self) -> None:
         """Begin empty after a fork; what the parent opened is neither used nor closed here."""
@@ -497,11 +526,13 @@ def _chance() -> float:
     return random.random()  # noqa: S311 - not a secret
 
 
+def _look(pool: ref[QueuePool]) -> None:
+    there = pool()
+    if there is not None:
+        there._tell_leaks()
+
+
 def _tell_leak(claim: Claim, seconds: float) -> None:
-    """Log, once, a connection that is held for so long; called by the timer."""
-    slot = claim.slot
-    if slot is None or slot.claim is not claim:
-        return
     import logging
 
     logging.getLogger("plainsql.pool").warning(
