@@ -125,7 +125,7 @@ class Ledger:
         A newcomer never passes a queue.  `PoolClosed` after `close()`.
         """
         if self.is_closed:
-            raise PoolClosed("the pool is closed")
+            self.require_open()
         self.checkouts += 1
         if self.waiters:
             self.waiters.append(claim)
@@ -143,6 +143,11 @@ class Ledger:
             return self._reserve(claim, now)
         self.waiters.append(claim)
         return None
+
+    def require_open(self) -> None:
+        """`PoolClosed` after `close()`."""
+        if self.is_closed:
+            raise PoolClosed("the pool is closed")
 
     def _reserve(self, claim: Claim, now: float) -> Slot:
         slot = Slot(claim, now)

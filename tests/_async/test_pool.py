@@ -530,3 +530,19 @@ async def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
     await held.close()
     with pytest.raises(PoolClosed):
         await narrow_async.connect()
+
+
+async def test_who_waits_for_the_server_hears_that_the_pool_is_closed(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_pre_ping=True, pool_timeout=5)
+    await use(engine)
+    fake.connections[0].cut()
+    for _ in range(20):
+        fake.at("connect", FakeError("08001", "nobody is there"))
+    waiter = AsyncBeside(use, engine)
+    await until_async(lambda: engine.pool.status().connecting == 1)
+
+    await engine.close(timeout=5)
+    with pytest.raises(PoolClosed):
+        await waiter.result()

@@ -531,3 +531,19 @@ def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
     held.close()
     with pytest.raises(PoolClosed):
         narrow.connect()
+
+
+def test_who_waits_for_the_server_hears_that_the_pool_is_closed(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=0, pool_pre_ping=True, pool_timeout=5)
+    use(engine)
+    fake.connections[0].cut()
+    for _ in range(20):
+        fake.at("connect", FakeError("08001", "nobody is there"))
+    waiter = Beside(use, engine)
+    until(lambda: engine.pool.status().connecting == 1)
+
+    engine.close(timeout=5)
+    with pytest.raises(PoolClosed):
+        waiter.result()

@@ -32,7 +32,7 @@ from plainsql.concurrency import (
 from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
 from plainsql.holders import note_site, note_stack, site, told
 from plainsql.ledger import Claim, Ledger, Slot
-from plainsql.outage import Gate
+from plainsql.outage import FIRST, Gate
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class AsyncQueuePool:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._timed_out(claim) from self._last_error
-            await rest_async(min(pause, left))
+            await rest_async(min(pause, left, FIRST))  # the pool may be closed meanwhile
         link = None
         try:
             opening = self._opener.open()
@@ -208,6 +208,7 @@ class AsyncQueuePool:
 
     def _admit(self, claim: Claim) -> float:
         with self._mutex:
+            self.ledger.require_open()
             return self._gate.admit(time.monotonic(), claim)
 
     def _opened(self, slot: Slot, link: AsyncLink) -> None:

@@ -33,7 +33,7 @@ from plainsql.concurrency import (
 from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
 from plainsql.holders import note_site, note_stack, site, told
 from plainsql.ledger import Claim, Ledger, Slot
-from plainsql.outage import Gate
+from plainsql.outage import FIRST, Gate
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class QueuePool:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._timed_out(claim) from self._last_error
-            rest(min(pause, left))
+            rest(min(pause, left, FIRST))  # the pool may be closed meanwhile
         link = None
         try:
             opening = self._opener.open()
@@ -209,6 +209,7 @@ class QueuePool:
 
     def _admit(self, claim: Claim) -> float:
         with self._mutex:
+            self.ledger.require_open()
             return self._gate.admit(time.monotonic(), claim)
 
     def _opened(self, slot: Slot, link: Link) -> None:
