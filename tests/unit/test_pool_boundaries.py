@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from plainsql.errors import PoolError
+from plainsql.errors import PoolClosed, PoolError
 from plainsql.testing.fake import FakeServer, Hold
 from tests.beside import AsyncBeside, Beside, until, until_async
 
@@ -87,6 +87,20 @@ def test_a_child_works_whatever_the_parents_threads_were_doing() -> None:
     engine.dispose()
 
 
+@fork
+@with_threads
+def test_an_engine_that_was_closed_stays_so_in_a_child() -> None:
+    engine = FakeServer().engine()
+    use(engine)
+    engine.close()
+
+    def child() -> None:
+        with pytest.raises(PoolClosed):
+            use(engine)
+
+    assert in_a_child(child) == 0
+
+
 def use(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.scalar("SELECT here") == "here"
@@ -119,6 +133,14 @@ def test_an_engine_of_a_loop_that_is_closed_begins_anew() -> None:
     asyncio.run(use_async(engine))
     assert len(server.connections) == 2
     asyncio.run(engine.dispose())
+
+
+def test_an_engine_that_was_closed_stays_so_in_the_next_loop() -> None:
+    engine = FakeServer().engine_async()
+    asyncio.run(use_async(engine))
+    asyncio.run(engine.close())
+    with pytest.raises(PoolClosed):
+        asyncio.run(use_async(engine))
 
 
 # -- a cancelled task ---------------------------------------------------------------------------

@@ -84,9 +84,10 @@ class AsyncQueuePool:
         self._begin_afresh()
         concurrency.at_fork.add(self)
 
-    def _begin_afresh(self) -> None:
+    def _begin_afresh(self, *, closed: bool = False) -> None:
         self._mutex = AsyncMutex()
         self.ledger = Ledger(*self._limits)
+        self.ledger.is_closed = closed  # for ever: in a child, and in the next loop, too
         self._gate = Gate()
         self._last_error: BaseException | None = None
         self.loop: Any = None
@@ -413,7 +414,7 @@ class AsyncQueuePool:
         """Begin empty after a fork; what the parent opened is neither used nor closed here."""
         slots = self.ledger.forget()
         _inherited.extend(slots)
-        self._begin_afresh()
+        self._begin_afresh(closed=self.ledger.is_closed)
         self._opener.begin_in_child()
         for slot in slots:
             slot.claim = None
@@ -429,7 +430,7 @@ class AsyncQueuePool:
                     "make one engine per loop, or dispose() of it in its own loop first"
                 )
             self._finish_all()
-            self._begin_afresh()
+            self._begin_afresh(closed=self.ledger.is_closed)
         self.loop = loop
 
     async def dispose(self) -> None:

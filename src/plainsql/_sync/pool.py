@@ -85,9 +85,10 @@ class QueuePool:
         self._begin_afresh()
         concurrency.at_fork.add(self)
 
-    def _begin_afresh(self) -> None:
+    def _begin_afresh(self, *, closed: bool = False) -> None:
         self._mutex = Mutex()
         self.ledger = Ledger(*self._limits)
+        self.ledger.is_closed = closed  # for ever: in a child, and in the next loop, too
         self._gate = Gate()
         self._last_error: BaseException | None = None
         self.loop: Any = None
@@ -414,7 +415,7 @@ class QueuePool:
         """Begin empty after a fork; what the parent opened is neither used nor closed here."""
         slots = self.ledger.forget()
         _inherited.extend(slots)
-        self._begin_afresh()
+        self._begin_afresh(closed=self.ledger.is_closed)
         self._opener.begin_in_child()
         for slot in slots:
             slot.claim = None
@@ -430,7 +431,7 @@ class QueuePool:
                     "make one engine per loop, or dispose() of it in its own loop first"
                 )
             self._finish_all()
-            self._begin_afresh()
+            self._begin_afresh(closed=self.ledger.is_closed)
         self.loop = loop
 
     def dispose(self) -> None:
