@@ -162,6 +162,18 @@ async def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
 # -- interrupts ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("way", ["connect", "raw_connection"])
+async def test_a_timeout_tells_nothing_of_who_had_the_connection_before(
+    make_engine_async: Callable[..., AsyncEngine], way: str
+) -> None:
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_timeout=0.01)
+    await use(engine)
+    async with getattr(engine, way)():
+        with pytest.raises(PoolTimeout, match="taken at") as caught:
+            await engine.connect()
+    assert "last statement" not in str(caught.value)
+
+
 async def test_an_interrupted_waiter_leaves_the_queue(
     narrow_async: AsyncEngine, fake: FakeServer
 ) -> None:

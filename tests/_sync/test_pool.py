@@ -163,6 +163,18 @@ def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
 # -- interrupts ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("way", ["connect", "raw_connection"])
+def test_a_timeout_tells_nothing_of_who_had_the_connection_before(
+    make_engine: Callable[..., Engine], way: str
+) -> None:
+    engine = make_engine(pool_size=1, max_overflow=0, pool_timeout=0.01)
+    use(engine)
+    with getattr(engine, way)():
+        with pytest.raises(PoolTimeout, match="taken at") as caught:
+            engine.connect()
+    assert "last statement" not in str(caught.value)
+
+
 def test_an_interrupted_waiter_leaves_the_queue(
     narrow: Engine, fake: FakeServer
 ) -> None:

@@ -82,6 +82,7 @@ class AsyncLoan(Exclusive):
             claim.user = ref(self, pool.note_end)
             slot = await pool.acquire(claim)
             link: AsyncLink = slot.raw
+            link.last = None  # it was another one's
             self._link = link
         except BaseException:
             self._claim = self._link = None

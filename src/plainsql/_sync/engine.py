@@ -387,6 +387,7 @@ class RawConnection:
         self._claim: Claim | None = claim
         self._link = slot.raw
         self._link.touched = True
+        self._link.last = None
 
     @property
     def driver_connection(self) -> Any:

@@ -83,6 +83,7 @@ class Loan(Exclusive):
             claim.user = ref(self, pool.note_end)
             slot = pool.acquire(claim)
             link: Link = slot.raw
+            link.last = None  # it was another one's
             self._link = link
         except BaseException:
             self._claim = self._link = None
