@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -325,6 +327,24 @@ async def test_a_server_that_was_there_is_waited_for(
     began = time.monotonic()
     assert await use(engine) == "here"
     assert time.monotonic() - began >= 3 * 0.05
+
+
+async def test_a_connect_that_fails_keeps_nothing_of_its_caller(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    """Or what the caller has dropped would be held until a connect succeeds."""
+    engine = make_engine_async(pool_size=2, max_overflow=0)
+
+    async def take_two() -> None:
+        first = await engine.connect()
+        fake.at("connect", FakeError("53300", "too many"))
+        await engine.connect()
+        await first.close()
+
+    with suppress(ConnectError):
+        await take_two()
+    with pytest.warns(ResourceWarning, match="dropped without close"):
+        await until_async(lambda: gc.collect() >= 0 and engine.pool.status().busy == 0)
 
 
 async def test_a_server_that_stays_away_is_a_timeout_and_frees_the_place(

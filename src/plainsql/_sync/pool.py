@@ -221,7 +221,7 @@ class QueuePool:
         self._last_error = None
 
     def _failed(self, error: ConnectError) -> None:
-        self._last_error = error
+        self._last_error = copy(error)  # without the frames, which may hold connections
         with self._mutex:
             self._gate.failed(time.monotonic(), _chance())
             if isinstance(error, AuthenticationError):
