@@ -229,6 +229,7 @@ class Ledger:
             self.closed_count += 1
             closing.append(slot)
         self.slots.discard(slot)
+        slot.claim = None  # or the two would be a cycle, and garbage for long
 
     def _serve(self, now: float) -> None:
         """Let those who wait have what is free."""

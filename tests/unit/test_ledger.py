@@ -228,6 +228,17 @@ def test_who_was_served_while_its_time_ran_out_keeps_its_place() -> None:
     assert ledger.status().timeouts == 0
 
 
+@pytest.mark.parametrize("end", ["release", "abandon"])
+def test_a_place_that_was_given_up_and_its_holder_are_no_cycle(end: str) -> None:
+    """A pool that keeps nothing would leave garbage with each connection."""
+    ledger = Ledger(0, 1)
+    claim = busy(ledger)
+    slot = held(claim)
+    getattr(ledger, end)(claim, 2.0)
+    assert slot.closed
+    assert slot.claim is None
+
+
 def test_all_who_wait_fail_by_the_same_error() -> None:
     ledger = Ledger(1, 0)
     busy(ledger)
