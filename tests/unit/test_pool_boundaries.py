@@ -123,6 +123,8 @@ def test_an_engine_of_a_loop_that_is_still_there_is_refused_in_another() -> None
         asyncio.run(use_async(engine))
     loop.run_until_complete(use_async(engine))
     loop.run_until_complete(engine.dispose())
+    asyncio.run(use_async(engine))  # as the message says
+    asyncio.run(engine.dispose())
     loop.close()
 
 

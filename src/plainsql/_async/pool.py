@@ -439,6 +439,8 @@ class AsyncQueuePool:
             with self._mutex:
                 self.ledger.empty()
             await self._close_stale()
+            if not self.ledger.slots:
+                self.loop = None  # another one may have it
         except BaseException:
             self.abandon(Claim())  # nobody's: it mends what was left half done
             raise
