@@ -130,6 +130,23 @@ def tell_dropped_async(pool: Any) -> None:
         pool.loop.call_soon_threadsafe(pool.collect)
 
 
+def may_collect(pool: Any) -> bool:
+    """Tell whether this thread may look after dropped connections: there is a lock."""
+    del pool
+    return True
+
+
+def may_collect_async(pool: Any) -> bool:
+    """Tell whether this thread may look after dropped connections: not beside a loop at work."""
+    import asyncio
+
+    loop = pool.loop
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return loop is None or not loop.is_running()
+
+
 class Exclusive:
     """What one thread or task uses at a time."""
 

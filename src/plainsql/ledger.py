@@ -80,8 +80,9 @@ class PoolStatus:
         self.size = ledger.size
         self.max = ledger.max
         self.idle = len(ledger.idle)
-        self.connecting = sum(slot.raw is None for slot in ledger.slots)
-        self.busy = len(ledger.slots) - self.idle - self.connecting
+        slots = ledger.slots.copy()  # in asyncio another thread may ask, and there is no lock
+        self.connecting = sum(slot.raw is None for slot in slots)
+        self.busy = max(0, len(slots) - self.idle - self.connecting)
         self.waiting = len(ledger.waiters)
         self.checkouts = ledger.checkouts
         self.handoffs = ledger.handoffs

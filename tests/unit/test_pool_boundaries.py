@@ -145,6 +145,17 @@ def test_an_engine_that_was_closed_stays_so_in_the_next_loop() -> None:
         asyncio.run(use_async(engine))
 
 
+async def test_status_from_another_thread_leaves_what_was_dropped_to_the_loop() -> None:
+    """There is no lock: the loop would change the book at the same time."""
+    engine = FakeServer().engine_async()
+    held = [await engine.connect()]
+    with pytest.warns(ResourceWarning, match="dropped without close"):
+        held.clear()
+    assert Beside(engine.pool.status).result().busy == 1
+    await until_async(lambda: engine.pool.status().busy == 0)
+    await engine.dispose()
+
+
 # -- a cancelled task ---------------------------------------------------------------------------
 
 

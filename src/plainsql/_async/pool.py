@@ -23,6 +23,7 @@ from plainsql.concurrency import (
     current_loop_async,
     current_owner_async,
     let_go_async,
+    may_collect_async,
     name_owner_async,
     rest_async,
     ring_at_async,
@@ -466,8 +467,8 @@ class AsyncQueuePool:
         self._opener.close()
 
     def status(self) -> PoolStatus:
-        """Return a snapshot: sizes and counters."""
-        if self._dropped:
+        """Return a snapshot: sizes and counters; may be called from any thread."""
+        if self._dropped and may_collect_async(self):
             self.collect()
         with self._mutex:
             return self.ledger.status()

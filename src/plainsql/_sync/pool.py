@@ -24,6 +24,7 @@ from plainsql.concurrency import (
     current_loop,
     current_owner,
     let_go,
+    may_collect,
     name_owner,
     rest,
     ring_at,
@@ -467,8 +468,8 @@ class QueuePool:
         self._opener.close()
 
     def status(self) -> PoolStatus:
-        """Return a snapshot: sizes and counters."""
-        if self._dropped:
+        """Return a snapshot: sizes and counters; may be called from any thread."""
+        if self._dropped and may_collect(self):
             self.collect()
         with self._mutex:
             return self.ledger.status()
