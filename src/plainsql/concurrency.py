@@ -405,12 +405,19 @@ class Timer:
             self._count += 1
             heappush(self._times, (when, self._count, act))
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name="plainsql-timer", daemon=True
-                )
-                self._thread.start()
+                self._begin()
             elif self._times[0][2] is act:
                 self._changed.notify()
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._work, name="plainsql-timer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if threading.main_thread().is_alive():
+                raise
+            return  # Python 3.12 begins none any more: what still works has no limits
+        self._thread = thread
 
     def _work(self) -> None:
         while True:

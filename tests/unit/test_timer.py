@@ -46,3 +46,29 @@ def test_a_child_has_a_thread_of_its_own_and_rings_for_nobody_else() -> None:
         os._exit(0 if done.wait(10) and not rung else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     until(lambda: rung == ["parent's"])
+
+
+def no_more_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't create new thread")
+
+
+def test_when_the_main_thread_has_ended_what_still_works_has_no_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python 3.12 begins no threads any more then."""
+    ended = threading.Thread()
+    monkeypatch.setattr(threading, "main_thread", lambda: ended)
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    Timer().ring_at(time.monotonic(), lambda: None)
+
+
+def test_a_thread_that_can_not_be_begun_is_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timer, rung = Timer(), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        with pytest.raises(RuntimeError, match="can't create new thread"):
+            timer.ring_at(time.monotonic(), lambda: None)
+    timer.ring_at(time.monotonic(), rung.set)
+    assert rung.wait(10)
