@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.errors import AuthenticationError, ConnectError, Disconnected, PoolClosed, PoolTimeout
+from plainsql.aio import AsyncSession
+from plainsql.errors import (
+    AuthenticationError,
+    ConnectError,
+    Disconnected,
+    InterfaceError,
+    PoolClosed,
+    PoolTimeout,
+)
 from plainsql.testing.fake import FakeError, Hold
 from tests.beside import AsyncBeside, interrupt_async, until_async
 
@@ -174,6 +182,25 @@ async def test_a_timeout_tells_nothing_of_who_had_the_connection_before(
         with pytest.raises(PoolTimeout, match="taken at") as caught:
             await engine.connect()
     assert "last statement" not in str(caught.value)
+
+
+async def test_a_session_that_takes_its_connection_is_in_use(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    """Else each of its users would have another one, and all but one would be lost."""
+    session = AsyncSession(make_engine_async())
+    hold = fake.at("connect", Hold())
+    first = AsyncBeside(session.execute, "SELECT 1")
+    await until_async(hold.reached.is_set)
+    with pytest.raises(
+        InterfaceError, match=r"session is in use by (thread|task) '.+, and (thr|ta)"
+    ):
+        await session.execute("SELECT 2")
+    hold.go()
+    await first.result()
+    assert await session.scalar("SELECT here") == "here"
+    assert len(fake.connections) == 1
+    await session.close()
 
 
 async def test_an_interrupted_waiter_leaves_the_queue(

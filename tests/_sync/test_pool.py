@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.errors import AuthenticationError, ConnectError, Disconnected, PoolClosed, PoolTimeout
+from plainsql import Session
+from plainsql.errors import (
+    AuthenticationError,
+    ConnectError,
+    Disconnected,
+    InterfaceError,
+    PoolClosed,
+    PoolTimeout,
+)
 from plainsql.testing.fake import FakeError, Hold
 from tests.beside import Beside, interrupt, until
 
@@ -175,6 +183,25 @@ def test_a_timeout_tells_nothing_of_who_had_the_connection_before(
         with pytest.raises(PoolTimeout, match="taken at") as caught:
             engine.connect()
     assert "last statement" not in str(caught.value)
+
+
+def test_a_session_that_takes_its_connection_is_in_use(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    """Else each of its users would have another one, and all but one would be lost."""
+    session = Session(make_engine())
+    hold = fake.at("connect", Hold())
+    first = Beside(session.execute, "SELECT 1")
+    until(hold.reached.is_set)
+    with pytest.raises(
+        InterfaceError, match=r"session is in use by (thread|task) '.+, and (thr|ta)"
+    ):
+        session.execute("SELECT 2")
+    hold.go()
+    first.result()
+    assert session.scalar("SELECT here") == "here"
+    assert len(fake.connections) == 1
+    session.close()
 
 
 def test_an_interrupted_waiter_leaves_the_queue(

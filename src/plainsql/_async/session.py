@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql._async.engine import AsyncEngine
 from plainsql._async.transaction import AsyncBlock
-from plainsql.concurrency import Opening
-from plainsql.errors import ArgumentError, TransactionStateError
+from plainsql.concurrency import (
+    AsyncTurn,
+    Opening,
+    current_owner_async,
+    name_owner_async,
+    name_user_async,
+)
+from plainsql.errors import ArgumentError, InterfaceError, TransactionStateError
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -37,7 +43,7 @@ class AsyncSession:
     what was not committed.  Not to be used by two threads or tasks at once.
     """
 
-    __slots__ = ("_bind", "_block", "_connection", "_engine")
+    __slots__ = ("_bind", "_block", "_connection", "_engine", "_turn")
 
     _connection: AsyncConnection | None
 
@@ -48,6 +54,7 @@ class AsyncSession:
         self._bind = bind.execution_options(**execution_options) if execution_options else bind
         self._connection = None
         self._block: AsyncSessionTransaction | None = None
+        self._turn = AsyncTurn()  # who takes the connection; then there is the connection's
 
     @overload
     async def execute(
@@ -274,8 +281,19 @@ class AsyncSession:
             raise TransactionStateError(
                 "the transaction of this `with` block has ended; leave the block first"
             )
-        self._connection = connection = await self._bind._connect()
-        return connection
+        if not self._turn.acquire(False):
+            raise InterfaceError(
+                f"this session is in use by {name_user_async(self)}, and "
+                f"{name_owner_async(current_owner_async())} can not use it meanwhile: "
+                "make one session each"
+            )
+        try:
+            connection = self._connection
+            if connection is None:
+                self._connection = connection = await self._bind._connect()
+            return connection
+        finally:
+            self._turn.release()
 
     async def _release(self) -> None:
         connection, self._connection = self._connection, None

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql._sync.engine import Engine
 from plainsql._sync.transaction import Block
-from plainsql.errors import ArgumentError, TransactionStateError
+from plainsql.concurrency import (
+    Turn,
+    current_owner,
+    name_owner,
+    name_user,
+)
+from plainsql.errors import ArgumentError, InterfaceError, TransactionStateError
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -37,7 +43,7 @@ class Session:
     what was not committed.  Not to be used by two threads or tasks at once.
     """
 
-    __slots__ = ("_bind", "_block", "_connection", "_engine")
+    __slots__ = ("_bind", "_block", "_connection", "_engine", "_turn")
 
     _connection: Connection | None
 
@@ -48,6 +54,7 @@ class Session:
         self._bind = bind.execution_options(**execution_options) if execution_options else bind
         self._connection = None
         self._block: SessionTransaction | None = None
+        self._turn = Turn()  # who takes the connection; then there is the connection's
 
     @overload
     def execute(
@@ -274,8 +281,19 @@ class Session:
             raise TransactionStateError(
                 "the transaction of this `with` block has ended; leave the block first"
             )
-        self._connection = connection = self._bind._connect()
-        return connection
+        if not self._turn.acquire(False):
+            raise InterfaceError(
+                f"this session is in use by {name_user(self)}, and "
+                f"{name_owner(current_owner())} can not use it meanwhile: "
+                "make one session each"
+            )
+        try:
+            connection = self._connection
+            if connection is None:
+                self._connection = connection = self._bind._connect()
+            return connection
+        finally:
+            self._turn.release()
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
