@@ -429,13 +429,16 @@ def test_one_idle_too_many_is_closed(
     assert len(fake.open) == engine.pool.status().idle == 1
 
 
-def test_null_pool_closes_what_comes_back(
-    make_engine: Callable[..., Engine], fake: FakeServer
+@pytest.mark.parametrize("reset", ["rollback", "full"])
+def test_null_pool_closes_what_comes_back_as_it_is(
+    make_engine: Callable[..., Engine], fake: FakeServer, reset: str
 ) -> None:
-    engine = make_engine(poolclass="NullPool")
+    set_up: list[Any] = []
+    engine = make_engine(poolclass="NullPool", reset=reset, on_connect=set_up.append)
     use(engine)
     assert use(engine) == "here"
     assert [connection.closed for connection in fake.connections] == [True, True]
+    assert len(set_up) == 2
 
 
 # -- the driver's own connection, when it comes back --------------------------------------------

@@ -497,7 +497,12 @@ class NullPool(QueuePool):
     """
 
     def __init__(self, opener: Opener, **options: Any) -> None:
-        super().__init__(opener, **{**options, "size": 0, "max_overflow": -1})
+        own = {
+            "size": 0,
+            "max_overflow": -1,
+            "full_reset": False,
+        }  # the next one gets a new session
+        super().__init__(opener, **{**options, **own})
 
 
 def _next(slots: list[Slot]) -> Slot | None:
