@@ -103,7 +103,7 @@ def create_async_engine(
       `CommitUnknown.resolve` can tell what became of it; on PostgreSQL.
     - `creator`: called, without arguments, for each new connection instead of the driver's
       `connect`.
-    - `on_connect`: called with each new driver connection, to set it up.
+    - `on_connect`: called with each new driver connection, to set it up, and after a full reset.
     - `root`: the folder that the file of an SQLite URL must be in, links resolved; a relative name
       begins there.
     - `json_dumps`, `json_loads`: instead of the standard library's, for `Json` and JSON columns.
