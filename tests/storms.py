@@ -39,17 +39,20 @@ class Storm:
     def __init__(self, kind: type[BaseException]) -> None:
         self._kind = kind
         self._random = random.Random(4711)
+        self._blows = False
         self.strokes = 0
 
     def run(self, call: Callable[..., Any], *args: Any) -> bool:
         """Make a call amid the storm; tell whether it came to its end."""
         before = signal.signal(signal.SIGALRM, self._strike)
+        self._blows = True
         self._wait()
         try:
             self._under_way(call, *args)
         except self._kind:
             return False
         finally:
+            self._blows = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
         return True
@@ -62,6 +65,8 @@ class Storm:
 
     def _strike(self, number: int, frame: FrameType | None) -> None:
         del number
+        if not self._blows:
+            return
         self._wait()
         if self._may_raise(frame):
             self.strokes += 1

@@ -292,13 +292,25 @@ class AsyncTransacting(AsyncFailing):
             for sql in self._options.end:
                 await self._send(sql)
 
-    @exclusive_async
     async def _commit_scope(self, scope: AsyncTransaction) -> None:
+        turn = self._turn
+        if not turn.acquire(False):
+            self._refuse()
+        try:
+            self._nesting.require_active(scope)
+            if self._nesting.is_root(scope):
+                await self._commit()
+            else:
+                await self._release_savepoint(scope)
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                self._doubt(exc)
+            raise
+        finally:
+            turn.release()
+
+    async def _release_savepoint(self, scope: AsyncTransaction) -> None:
         nesting = self._nesting
-        nesting.require_active(scope)
-        if nesting.is_root(scope):
-            await self._commit()
-            return
         if nesting.in_trouble:
             reason = nesting.reason
             if nesting.doomed:

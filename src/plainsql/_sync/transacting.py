@@ -293,13 +293,25 @@ class Transacting(Failing):
             for sql in self._options.end:
                 self._send(sql)
 
-    @exclusive
     def _commit_scope(self, scope: Transaction) -> None:
+        turn = self._turn
+        if not turn.acquire(False):
+            self._refuse()
+        try:
+            self._nesting.require_active(scope)
+            if self._nesting.is_root(scope):
+                self._commit()
+            else:
+                self._release_savepoint(scope)
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                self._doubt(exc)
+            raise
+        finally:
+            turn.release()
+
+    def _release_savepoint(self, scope: Transaction) -> None:
         nesting = self._nesting
-        nesting.require_active(scope)
-        if nesting.is_root(scope):
-            self._commit()
-            return
         if nesting.in_trouble:
             reason = nesting.reason
             if nesting.doomed:
