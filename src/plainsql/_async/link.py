@@ -186,7 +186,10 @@ class AsyncLink:
 
         `then` is called when a thread that was at work on it has ended.
         """
-        hard_close_async(self.dialect, self.raw, then)
+        try:
+            hard_close_async(self.dialect, self.raw, then)
+        finally:
+            self.watch.let_go()
 
     def cut(self) -> None:
         """Let what waits on the connection fail; its user closes it then."""
