@@ -303,20 +303,28 @@ def shielded(value: T, bequeath: Callable[[], Callable[[T | None], None]]) -> T:
 async def shielded_async(
     opening: Coroutine[Any, Any, T], bequeath: Callable[[], Callable[[T | None], None]]
 ) -> T:
-    """Await; if the caller is cancelled meanwhile, go on without it.
+    """Await; if the caller is cancelled or interrupted meanwhile, go on without it.
 
     The outcome, or None, is then given to what `bequeath` returns; it is called at once.
     """
     import asyncio
 
-    task = asyncio.ensure_future(opening)
+    task: asyncio.Task[T] | None = None
     try:
+        task = asyncio.ensure_future(opening)
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.cancelled():
+    except BaseException as exc:
+        if task is None:
+            opening.close()
+        elif not _raised(task, exc):
             inherit = bequeath()
             task.add_done_callback(lambda done: inherit(_outcome(done)))
         raise
+
+
+def _raised(task: asyncio.Task[Any], exc: BaseException) -> bool:
+    """Tell whether an exception is what became of the task."""
+    return task.done() and (task.cancelled() or task.exception() is exc)
 
 
 def _outcome(task: asyncio.Task[T]) -> T | None:

@@ -15,7 +15,7 @@ from plainsql.errors import (
     TransactionAborted,
     TransactionStateError,
 )
-from plainsql.testing.fake import FakeError, Hold
+from plainsql.testing.fake import FakeCursor, FakeError, Hold
 from tests.beside import interrupt_async, until_async
 
 if TYPE_CHECKING:
@@ -156,6 +156,39 @@ async def session_rolled_back(engine: AsyncEngine) -> None:
     session = AsyncSession(engine)
     await session.execute("SELECT one")
     await session.rollback()
+
+
+async def test_an_interrupt_comes_out_though_the_driver_raised_an_error_over_it(
+    narrow_async: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As psycopg does where its pipeline can not be left."""
+    interrupt = GeneratorExit("now")
+
+    def execute(cursor: Any, sql: str, params: Any = None) -> None:
+        del cursor, sql, params
+        try:
+            raise interrupt
+        finally:
+            raise FakeError("08006", "can not be left now")
+
+    monkeypatch.setattr(FakeCursor, "execute", execute)
+    with pytest.raises(GeneratorExit) as caught:
+        await use(narrow_async)
+    assert caught.value is interrupt
+    assert isinstance(interrupt.__context__, FakeError)
+    monkeypatch.undo()
+    assert await use(narrow_async) == "here"
+
+
+async def test_an_error_is_an_error_though_the_user_is_handling_an_interrupt(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    fake.at("SELECT", FakeError("42601", "no"))
+    try:
+        raise GeneratorExit
+    except GeneratorExit:
+        with pytest.raises(SQLSyntaxError):
+            await use(narrow_async)
 
 
 @pytest.mark.parametrize(

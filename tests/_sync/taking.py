@@ -24,7 +24,8 @@ SESSION = {
 class Traffic:
     """Workers on an engine, and what they met: turns, sessions of the server, errors.
 
-    `opened` holds the number of the process that opened each connection.
+    `opened` holds the number of the process that opened each connection, `calling` who is in the
+    driver.  While `is_quiet`, connections are taken and given back, and nothing runs on them.
     """
 
     def __init__(self, url: str) -> None:
@@ -32,7 +33,8 @@ class Traffic:
         self.engine = create_engine(
             url, pool_size=PLACES, max_overflow=0, on_connect=self._opened
         )
-        self.is_over = False
+        self.is_over = self.is_quiet = False
+        self.calling: set[int] = set()
         self.turns = 0
         self.sessions: set[Any] = set()
         self.errors: list[BaseException] = []
@@ -66,7 +68,13 @@ class Traffic:
         nonce = next(self._nonces)
         sql = f"SELECT :nonce AS nonce, {SESSION.get(self.engine.name, 'NULL')} AS session"
         with self.engine.connect() as connection:
-            row = (connection.execute(sql, {"nonce": nonce})).one()
+            self.calling.add(nonce)
+            try:
+                if self.is_quiet:
+                    return None
+                row = (connection.execute(sql, {"nonce": nonce})).one()
+            finally:
+                self.calling.discard(nonce)
         assert row.nonce == nonce, f"asked for {nonce}, got {row.nonce}"
         return row.session
 

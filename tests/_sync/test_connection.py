@@ -16,7 +16,7 @@ from plainsql.errors import (
     TransactionAborted,
     TransactionStateError,
 )
-from plainsql.testing.fake import FakeError, Hold
+from plainsql.testing.fake import FakeCursor, FakeError, Hold
 from tests.beside import interrupt, until
 
 if TYPE_CHECKING:
@@ -157,6 +157,39 @@ def session_rolled_back(engine: Engine) -> None:
     session = Session(engine)
     session.execute("SELECT one")
     session.rollback()
+
+
+def test_an_interrupt_comes_out_though_the_driver_raised_an_error_over_it(
+    narrow: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As psycopg does where its pipeline can not be left."""
+    interrupt = GeneratorExit("now")
+
+    def execute(cursor: Any, sql: str, params: Any = None) -> None:
+        del cursor, sql, params
+        try:
+            raise interrupt
+        finally:
+            raise FakeError("08006", "can not be left now")
+
+    monkeypatch.setattr(FakeCursor, "execute", execute)
+    with pytest.raises(GeneratorExit) as caught:
+        use(narrow)
+    assert caught.value is interrupt
+    assert isinstance(interrupt.__context__, FakeError)
+    monkeypatch.undo()
+    assert use(narrow) == "here"
+
+
+def test_an_error_is_an_error_though_the_user_is_handling_an_interrupt(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    fake.at("SELECT", FakeError("42601", "no"))
+    try:
+        raise GeneratorExit
+    except GeneratorExit:
+        with pytest.raises(SQLSyntaxError):
+            use(narrow)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ class Walk:
             # an interrupt may leave a connection to the collector, or a write undone
             warnings.simplefilter("ignore", ResourceWarning)
             warnings.simplefilter("ignore", UncommittedWarning)
+            # and come between a coroutine and its await
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
             outcome = self._run(wire)
             if wire.hit is None:
                 if outcome is not None:

@@ -87,17 +87,18 @@ class Storm:
         """The 99th percentile of how many others passed while one waited."""
         return percentile(self._passed, 99)
 
-    def faults(self, percent: float = 99) -> Iterator[str]:
+    def faults(self, *, percent: float = 99, ratio: float = RATIO) -> Iterator[str]:
         """Say what breaks the rule: row F2 of the fault matrix.
 
-        The time that so many of the waits took depends on the machine: where it is busy and the
-        storm is short, one that stops for a tenth of a second makes each worker wait so long once.
+        How many pass one who waits is the queue's own; times, and turns in a time, are the
+        machine's, too.  Where it is busy and the storm is short, each worker waits once for one
+        that stops for a tenth of a second, and who held a connection just then has fewer turns.
         """
         for error in self.errors[:3]:
             yield f"{len(self.errors)} errors, such as {error!r}"
         least, most = min(self.turns), max(self.turns)
         # where there are few turns each, the clock stops between one worker's and the next one's
-        if most > RATIO * least and most - least > 1:
+        if most > ratio * least and most - least > 1:
             yield f"one worker had {least} turns, another one {most}"
         if self.passed > QUEUES * self.workers:
             yield f"up to {self.passed} others passed one of {self.workers}"

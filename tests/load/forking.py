@@ -1,6 +1,8 @@
 """Forks amid traffic: the parent's threads take and return connections, and children take theirs.
 
-A child that hangs is made to tell where, and is killed.
+Amid the traffic in the pool, that is, not in the drivers: OpenSSL and SQLite have locks of their
+own for the whole process, and one that another thread holds at a fork is held for ever in the
+child.  A child that hangs is made to tell where, and is killed.
 """
 
 from __future__ import annotations
@@ -82,10 +84,14 @@ def _fork(
     forks = Forks(traffic)
     running = Beside(run)
     try:
+        until(lambda: traffic.errors or len(traffic.opened) == PLACES)
         for _ in range(times):
             turns = traffic.turns
             until(lambda: traffic.errors or traffic.turns > turns)  # noqa: B023 - called at once
+            traffic.is_quiet = True
+            until(lambda: not traffic.calling)
             forks.children.append(_child(traffic, use))
+            traffic.is_quiet = False
     finally:
         traffic.is_over = True
         running.result()
@@ -114,6 +120,7 @@ def _child(traffic: Traffic | AsyncTraffic, use: Callable[[], Any]) -> dict[str,
 
 
 def _told(traffic: Traffic | AsyncTraffic, use: Callable[[], Any]) -> dict[str, Any]:
+    traffic.is_quiet = False
     begun = time.monotonic()
     before = len(traffic.opened)
     try:

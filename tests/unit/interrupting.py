@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,10 @@ def interrupted_at(step: int, module: ModuleType) -> Iterator[None]:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # no finalizer of another test's pool is to be hit
     sys.settrace(trace)
     try:
         yield
     finally:
         sys.settrace(before)
+        gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class StubLink:
         self._server = server
         self.is_alive = True
         self.user: str | None = None
-        self.closed = 0
+        self.closed_by: list[int] = []
 
     def answers(self) -> bool:
         self._server.scheduler.pause("asks")
@@ -45,12 +46,12 @@ class StubLink:
         raise AssertionError(f"bug: nobody touched it, and full is {full}")
 
     def close(self) -> None:
-        self.closed += 1
         self._server.scheduler.pause("closes")
+        self.finish()
 
     def abort(self, then: Callable[[], None] | None = None) -> None:
-        self.closed += 1
         self._server.scheduler.pause("aborts")
+        self.finish()
         if then is not None:
             then()
 
@@ -58,7 +59,7 @@ class StubLink:
         self._server.scheduler.pause("cuts")
 
     def finish(self) -> None:
-        self.closed += 1
+        self.closed_by.append(threading.get_ident())
 
 
 class StubServer:
@@ -165,7 +166,7 @@ class World:
             me = self.scheduler.current
             assert me is not None
             assert link.user is None, f"{me.name} got what {link.user} uses"
-            assert not link.closed, f"{me.name} got a closed connection"
+            assert not link.closed_by, f"{me.name} got a closed connection"
             assert link.is_alive, f"{me.name} got a dead connection"
             link.user = me.name
             self.scheduler.pause("uses it")
@@ -203,14 +204,15 @@ class World:
         sizes = (status.busy, status.connecting, status.waiting)
         assert sizes == (0, 0, 0), f"{status!r} after all"
         self._take_all()
-        interrupted = any(actor.was_interrupted for actor in self.scheduler.actors)
         kept = {slot.raw for slot in self.pool.ledger.idle}
         for link in self.server.links:
-            assert link.closed <= (2 if interrupted else 1), "closed twice"
-            assert not (link.closed and link in kept), "closed and kept"
+            assert len(set(link.closed_by)) <= 1, "closed by two"
+            was_interrupted = any(actor.was_interrupted for actor in self.scheduler.actors)
+            assert len(link.closed_by) <= 1 or was_interrupted, "closed twice"
+            assert not (link.closed_by and link in kept), "closed and kept"
             # what a call returned as the interrupt came is nobody's: its finaliser closes it
-            nobodys = self.is_by_line and interrupted
-            assert link.closed or link in kept or nobodys, "neither closed nor kept"
+            nobodys = self.is_by_line and was_interrupted
+            assert link.closed_by or link in kept or nobodys, "neither closed nor kept"
 
     def _take_all(self) -> None:
         """The pool has its size again: so many can be taken at once."""

@@ -342,6 +342,14 @@ class SharedList(list[Any]):
         self._scheduler.pause("pops")
         return super().pop(*place)
 
+    def __getitem__(self, place: Any) -> Any:
+        self._scheduler.pause("looks at the first")
+        return super().__getitem__(place)
+
+    def remove(self, one: Any) -> None:
+        self._scheduler.pause("strikes off")
+        super().remove(one)
+
 
 class SharedDeque(deque[Any]):
     """A deque that is changed without a lock."""
@@ -353,6 +361,10 @@ class SharedDeque(deque[Any]):
     def __bool__(self) -> bool:
         self._scheduler.pause("looks for what was dropped")
         return len(self) > 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self._scheduler.pause("looks at what was dropped")
+        return super().__getitem__(place)
 
     def popleft(self) -> Any:
         self._scheduler.pause("pops what was dropped")

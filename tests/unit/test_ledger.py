@@ -283,6 +283,22 @@ def test_an_interrupt_amid_a_failure_of_all_leaves_none_that_is_served_and_faile
         assert (claim in ledger.waiters) == (claim.slot is None and claim.error is None)
 
 
+@pytest.mark.parametrize("step", range(1, 31))
+def test_what_is_to_be_closed_is_given_to_nobody_though_an_interrupt_came(step: int) -> None:
+    ledger = Ledger(2, 0)
+    claims = [busy(ledger, 1.0, 10.0), busy(ledger, 1.0, 60.0)]
+    for claim in reversed(claims):
+        ledger.release(claim, 2.0)
+    victim = Claim()
+    with suppress(Interrupt), interrupted_at(step, book):
+        ledger.take(victim, 20.0)
+    ledger.abandon(victim, 20.0)
+
+    closing = [*ledger.stale, *ledger.doubtful]
+    assert len(closing) == len(set(closing))
+    assert not ledger.slots & set(closing)
+
+
 # -- lose, and open again ----------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ from plainsql._async.loan import AsyncLoan
 from plainsql.holders import OURS
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from plainsql._async.link import AsyncLink
     from plainsql.dialect import Dialect
     from plainsql.statement import Examined
@@ -60,6 +62,9 @@ class AsyncFailing(AsyncLoan):
         if link is None:
             return exc
         dialect = link.dialect
+        interrupt = _hidden(exc)
+        if interrupt is not None:
+            return await self._after_interrupt(interrupt)
         if not isinstance(exc, dialect.driver_error):
             if not isinstance(exc, BINDING_ERRORS):
                 return await self._after_interrupt(exc)
@@ -220,9 +225,33 @@ class AsyncFailing(AsyncLoan):
             )
 
 
+def _hidden(exc: BaseException) -> BaseException | None:
+    """Return the interrupt in whose stead a driver raised an error, as it cleaned up after it.
+
+    One that the user is just handling is none of these: the frame that does is still at work.
+    """
+    before = exc.__context__
+    while before is not None and not isinstance(before, TimeoutError):  # that one cancels, too
+        if not isinstance(before, Exception) and not _is_handled_here(before):
+            return before
+        before = before.__context__
+    return None
+
+
+def _is_handled_here(exc: BaseException) -> bool:
+    if exc.__traceback__ is None:
+        return True
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame is not exc.__traceback__.tb_frame:
+        frame = frame.f_back
+    return frame is not None
+
+
 def raise_from(error: BaseException, exc: BaseException) -> None:
     """Raise `error` from `exc`; return if they are one, to be raised as it is."""
     try:
+        if error is not exc and not isinstance(error, Exception):
+            raise error  # it came first
         if error is not exc:
             raise error from exc
     finally:

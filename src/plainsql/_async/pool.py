@@ -257,13 +257,10 @@ class AsyncQueuePool:
         if await link.answers():
             slot.epoch = self.ledger.epoch
             return
-        try:
-            with self._mutex:
-                self.ledger.reopen(slot)
-                self._gate.lost(time.monotonic())
-        finally:
-            if slot.raw is not link:
-                link.abort()
+        link.abort()  # while it is in the book: an interrupt may come
+        with self._mutex:
+            self.ledger.reopen(slot)
+            self._gate.lost(time.monotonic())
         await self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from plainsql._sync.loan import Loan
 from plainsql.holders import OURS
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from plainsql._sync.link import Link
     from plainsql.dialect import Dialect
     from plainsql.statement import Examined
@@ -61,6 +63,9 @@ class Failing(Loan):
         if link is None:
             return exc
         dialect = link.dialect
+        interrupt = _hidden(exc)
+        if interrupt is not None:
+            return self._after_interrupt(interrupt)
         if not isinstance(exc, dialect.driver_error):
             if not isinstance(exc, BINDING_ERRORS):
                 return self._after_interrupt(exc)
@@ -221,9 +226,33 @@ class Failing(Loan):
             )
 
 
+def _hidden(exc: BaseException) -> BaseException | None:
+    """Return the interrupt in whose stead a driver raised an error, as it cleaned up after it.
+
+    One that the user is just handling is none of these: the frame that does is still at work.
+    """
+    before = exc.__context__
+    while before is not None and not isinstance(before, TimeoutError):  # that one cancels, too
+        if not isinstance(before, Exception) and not _is_handled_here(before):
+            return before
+        before = before.__context__
+    return None
+
+
+def _is_handled_here(exc: BaseException) -> bool:
+    if exc.__traceback__ is None:
+        return True
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame is not exc.__traceback__.tb_frame:
+        frame = frame.f_back
+    return frame is not None
+
+
 def raise_from(error: BaseException, exc: BaseException) -> None:
     """Raise `error` from `exc`; return if they are one, to be raised as it is."""
     try:
+        if error is not exc and not isinstance(error, Exception):
+            raise error  # it came first
         if error is not exc:
             raise error from exc
     finally:

@@ -258,13 +258,10 @@ class QueuePool:
         if link.answers():
             slot.epoch = self.ledger.epoch
             return
-        try:
-            with self._mutex:
-                self.ledger.reopen(slot)
-                self._gate.lost(time.monotonic())
-        finally:
-            if slot.raw is not link:
-                link.abort()
+        link.abort()  # while it is in the book: an interrupt may come
+        with self._mutex:
+            self.ledger.reopen(slot)
+            self._gate.lost(time.monotonic())
         self._fill(slot, claim, deadline)
 
     # -- give back -----------------------------------------------------------------------------
