@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import traceback
@@ -94,14 +95,23 @@ class Work:
         assert found == nonce, f"asked for {nonce}, got {found}"
 
     async def look_around(self) -> None:
-        """Ask on as many connections at a time as there may be."""
+        """Ask on as many connections at a time as there may be.
+
+        What an interrupted call left in a cycle of references is collected before.
+        """
+        gc.collect()
         held: list[AsyncConnection] = []
+        failed: list[BaseException] = []
 
         async def hold() -> None:
-            async with self.engine.connect() as connection:
-                await self._ask(connection)
-                held.append(connection)
-                await until_async(lambda: len(held) == SIZE)
+            try:
+                async with self.engine.connect() as connection:
+                    await self._ask(connection)
+                    held.append(connection)
+                    await until_async(lambda: len(held) == SIZE or failed)
+            except BaseException as exc:
+                failed.append(exc)
+                raise
 
         for beside in [AsyncBeside(hold) for _ in range(SIZE)]:
             await beside.result()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import traceback
@@ -95,14 +96,23 @@ class Work:
         assert found == nonce, f"asked for {nonce}, got {found}"
 
     def look_around(self) -> None:
-        """Ask on as many connections at a time as there may be."""
+        """Ask on as many connections at a time as there may be.
+
+        What an interrupted call left in a cycle of references is collected before.
+        """
+        gc.collect()
         held: list[Connection] = []
+        failed: list[BaseException] = []
 
         def hold() -> None:
-            with self.engine.connect() as connection:
-                self._ask(connection)
-                held.append(connection)
-                until(lambda: len(held) == SIZE)
+            try:
+                with self.engine.connect() as connection:
+                    self._ask(connection)
+                    held.append(connection)
+                    until(lambda: len(held) == SIZE or failed)
+            except BaseException as exc:
+                failed.append(exc)
+                raise
 
         for beside in [Beside(hold) for _ in range(SIZE)]:
             beside.result()
