@@ -557,10 +557,12 @@ class AsyncConnection(AsyncTransacting):
                 await self._roll_back_quietly()
             if self._autocommit and self._link is not None and self._began_by_text():
                 self._link.touched = True  # the pool rolls it back
-            self._link, self._ready = None, False
-            if self._claim is not None:
+            link, self._link, self._ready = self._link, None, False
+            if self._claim is not None and link is None:  # an interrupt kept it from being given up
+                self._engine._pool.abandon(self._claim)
+            elif self._claim is not None:
                 await self._engine._pool.release(self._claim)
-                self._claim = None
+            self._claim = None
         except BaseException:
             self._lose("interrupted while closing")
             raise

@@ -78,6 +78,8 @@ class Loan(Exclusive):
         if self._nesting.doomed:
             self._nesting.require_usable()
         pool = self._engine._pool
+        if self._claim is not None:  # an interrupt kept it from being given up
+            pool.abandon(self._claim)
         claim = self._claim = Claim()
         try:
             claim.user = ref(self, pool.note_end)
@@ -93,10 +95,10 @@ class Loan(Exclusive):
     def _lose(self, reason: str) -> None:
         """Give up the driver's connection; the transaction, if any, is lost with it."""
         claim = self._claim
-        self._link, self._ready = None, False
-        self._forget_streams()
         if self._nesting.scopes:
             self._nesting.doom(reason)
+        self._link, self._ready = None, False
+        self._forget_streams()
         if claim is not None:
             self._engine._pool.abandon(claim)
             self._claim = None
