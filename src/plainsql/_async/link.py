@@ -120,6 +120,8 @@ class AsyncLink:
         dialect, sql = self.dialect, self.dialect.ping_sql
         if not dialect.is_open(self.own):
             return False
+        if not dialect.speaks_unasked and self.poll is not None and self.poll(0):
+            return False  # what there is to read is its end, or nobody's answer
         if sql is None:
             return True
         return await self._bounded(partial(self._ask, sql))
