@@ -33,8 +33,6 @@ pytestmark = [
     # an interrupt may come between a call that returned a connection and what closes it, in the
     # driver, too: then it is dropped, and whether it is closed by that is looked at in the end
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    # one interrupt leaves the block, another one keeps it from rolling back by itself
-    pytest.mark.filterwarnings("ignore::plainsql.errors.UncommittedWarning"),
 ]
 
 
