@@ -17,17 +17,12 @@ from plainsql._async.stream import AsyncStream
 from plainsql._async.transacting import AsyncTransacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import (
-    Opening,
-    cancel_async,
-    exclusive_async,
-    execute_many_async,
-    stream_cursor_async,
-)
+from plainsql.concurrency import Opening, cancel_async, execute_many_async, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
 from plainsql.templates import Template
+from plainsql.turns import exclusive_async
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from plainsql import errors
-from plainsql.concurrency import (
-    AsyncTurn,
-    Exclusive,
-    current_owner_async,
-    exclusive_async,
-    name_owner_async,
-    name_user_async,
-)
+from plainsql.concurrency import current_owner_async, name_owner_async
 from plainsql.errors import TransactionStateError
 from plainsql.ledger import Claim
 from plainsql.nesting import Nesting
 from plainsql.options import require_number
+from plainsql.turns import AsyncTurn, Exclusive, exclusive_async, name_user_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -18,16 +18,12 @@ from plainsql._sync.stream import Stream
 from plainsql._sync.transacting import Transacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import (
-    cancel,
-    exclusive,
-    execute_many,
-    stream_cursor,
-)
+from plainsql.concurrency import cancel, execute_many, stream_cursor
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
 from plainsql.templates import Template
+from plainsql.turns import exclusive
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:

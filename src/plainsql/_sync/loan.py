@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from plainsql import errors
-from plainsql.concurrency import (
-    Turn,
-    Exclusive,
-    current_owner,
-    exclusive,
-    name_owner,
-    name_user,
-)
+from plainsql.concurrency import current_owner, name_owner
 from plainsql.errors import TransactionStateError
 from plainsql.ledger import Claim
 from plainsql.nesting import Nesting
 from plainsql.options import require_number
+from plainsql.turns import Turn, Exclusive, exclusive, name_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
