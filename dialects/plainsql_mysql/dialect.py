@@ -187,6 +187,7 @@ class MySQLDialect(Dialect):
     max_identifier_chars = 64
     identifier_quote = "`"
     drains_streams = True
+    speaks_unasked = False
     home: ClassVar[str] = "DATABASE() /*!80000 , CURRENT_ROLE() */"
     """What the server keeps when it begins a session anew; no roles before MySQL 8."""
 

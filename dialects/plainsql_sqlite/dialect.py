@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -255,6 +256,12 @@ class SQLiteDialect(Dialect):
 
     def abort(self, raw: Any) -> None:
         raw.interrupt()
+
+    def finish(self, raw: Any) -> None:
+        # as long as a cursor keeps an unfinished statement, SQLite only says that it is closed
+        with suppress(self._sqlite3.Error):
+            raw.rollback()
+        raw.close()
 
     def cancel(self, raw: Any) -> None:
         raw.interrupt()

@@ -173,6 +173,8 @@ class Dialect:
     """Longest identifier, in characters."""
     identifier_quote: ClassVar[str] = '"'
     """What stands around a quoted identifier; doubled inside."""
+    speaks_unasked: ClassVar[bool] = True
+    """Whether the server may send something, such as a notice, to a connection that idles well."""
     drains_streams: ClassVar[bool] = False
     """Whether to close a stream takes a while before its end is reached: then a connection that is
     given back with one open is closed, without protocol.

@@ -342,5 +342,6 @@ class Ledger:
 
 
 def _wake(claim: Claim) -> None:
-    if claim.cell is not None:
-        claim.cell.wake()
+    cell = claim.cell  # looked at once: its thread may have woken, and gives it up without a lock
+    if cell is not None:
+        cell.wake()

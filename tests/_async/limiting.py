@@ -226,7 +226,7 @@ async def test_a_stream_ends_at_the_limit_of_a_trip(connection: AsyncConnection)
 async def test_a_stream_may_take_longer_than_each_of_its_trips(
     connection: AsyncConnection,
 ) -> None:
-    async with connection.stream(MANY, timeout=LIMIT, batch=50_000) as stream:
+    async with connection.stream(MANY, timeout=LIMIT, batch=10_000) as stream:
         assert await stream.fetchone() is not None
         await pass_by(2 * LIMIT)
         assert len(await stream.all()) == 200_000 - 1

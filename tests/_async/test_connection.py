@@ -54,6 +54,52 @@ async def work(engine: AsyncEngine) -> None:
         await connection.rollback()
 
 
+class Fatal(BaseException):
+    """Nobody's error: how some frameworks end a task."""
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_interrupt_while_an_interrupted_connection_is_given_up_gives_it_to_nobody(
+    narrow_async: AsyncEngine, fake: FakeServer, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """An answer is still to come on it; a storm of signals found that."""
+    abandon = narrow_async.pool.abandon
+
+    def interrupted(claim: Any) -> None:
+        del claim
+        monkeypatch.setattr(narrow_async.pool, "abandon", abandon)
+        raise Fatal
+
+    connection = await narrow_async.connect()
+    await connection.scalar("SELECT one")
+    fake.at("SELECT two", Fatal(), when="after")
+    monkeypatch.setattr(narrow_async.pool, "abandon", interrupted)
+    with pytest.raises(Fatal):
+        await connection.scalar("SELECT two")
+    if again:
+        with pytest.raises(TransactionStateError, match="the transaction is lost"):
+            await connection.scalar("SELECT three")
+        await connection.rollback()
+        assert await connection.scalar("SELECT four") == "four"
+    await connection.close()
+    assert await use(narrow_async) == "here"
+    assert len(fake.connections) == 2
+    status = narrow_async.pool.status()
+    assert (status.busy, status.idle) == (0, 1)
+
+
+async def test_the_drivers_connection_is_given_up_if_an_interrupt_leaves_its_block(
+    narrow_async: AsyncEngine, fake: FakeServer
+) -> None:
+    """Its answer may still come."""
+    fake.at("SELECT two", Fatal(), when="after")
+    with pytest.raises(Fatal):
+        async with narrow_async.raw_connection() as raw:
+            await raw.cursor().execute("SELECT two")
+    assert await use(narrow_async) == "here"
+    assert len(fake.connections) == 2
+
+
 async def work_in_session(engine: AsyncEngine) -> None:
     async with AsyncSession(engine) as session:
         await session.execute("SELECT one")

@@ -187,6 +187,7 @@ class AsyncWalk:
         while (found := self._ground.residue()) > most:
             assert time.monotonic() < until, f"connections, threads or sockets left: {found - most}"
             await rest_async(0.001)
+            gc.collect()  # also what a thread has let go of only now
 
     async def _begin_afresh(self) -> None:
         """Give up an engine whose pool is broken."""

@@ -227,7 +227,7 @@ def test_a_stream_ends_at_the_limit_of_a_trip(connection: Connection) -> None:
 def test_a_stream_may_take_longer_than_each_of_its_trips(
     connection: Connection,
 ) -> None:
-    with connection.stream(MANY, timeout=LIMIT, batch=50_000) as stream:
+    with connection.stream(MANY, timeout=LIMIT, batch=10_000) as stream:
         assert stream.fetchone() is not None
         pass_by(2 * LIMIT)
         assert len(stream.all()) == 200_000 - 1

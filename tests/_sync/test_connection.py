@@ -55,6 +55,52 @@ def work(engine: Engine) -> None:
         connection.rollback()
 
 
+class Fatal(BaseException):
+    """Nobody's error: how some frameworks end a task."""
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_interrupt_while_an_interrupted_connection_is_given_up_gives_it_to_nobody(
+    narrow: Engine, fake: FakeServer, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """An answer is still to come on it; a storm of signals found that."""
+    abandon = narrow.pool.abandon
+
+    def interrupted(claim: Any) -> None:
+        del claim
+        monkeypatch.setattr(narrow.pool, "abandon", abandon)
+        raise Fatal
+
+    connection = narrow.connect()
+    connection.scalar("SELECT one")
+    fake.at("SELECT two", Fatal(), when="after")
+    monkeypatch.setattr(narrow.pool, "abandon", interrupted)
+    with pytest.raises(Fatal):
+        connection.scalar("SELECT two")
+    if again:
+        with pytest.raises(TransactionStateError, match="the transaction is lost"):
+            connection.scalar("SELECT three")
+        connection.rollback()
+        assert connection.scalar("SELECT four") == "four"
+    connection.close()
+    assert use(narrow) == "here"
+    assert len(fake.connections) == 2
+    status = narrow.pool.status()
+    assert (status.busy, status.idle) == (0, 1)
+
+
+def test_the_drivers_connection_is_given_up_if_an_interrupt_leaves_its_block(
+    narrow: Engine, fake: FakeServer
+) -> None:
+    """Its answer may still come."""
+    fake.at("SELECT two", Fatal(), when="after")
+    with pytest.raises(Fatal):
+        with narrow.raw_connection() as raw:
+            raw.cursor().execute("SELECT two")
+    assert use(narrow) == "here"
+    assert len(fake.connections) == 2
+
+
 def work_in_session(engine: Engine) -> None:
     with Session(engine) as session:
         session.execute("SELECT one")

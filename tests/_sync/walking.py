@@ -188,6 +188,7 @@ class Walk:
         while (found := self._ground.residue()) > most:
             assert time.monotonic() < until, f"connections, threads or sockets left: {found - most}"
             rest(0.001)
+            gc.collect()  # also what a thread has let go of only now
 
     def _begin_afresh(self) -> None:
         """Give up an engine whose pool is broken."""

@@ -76,8 +76,8 @@ class Soak(NamedTuple):
 
     @property
     def objects(self) -> int:
-        """How many objects there were more at the end than after the warm-up."""
-        return self.samples[-1].objects - self.samples[0].objects
+        """How many objects there were more at the end than after the warm-up, but for samples."""
+        return self.samples[-1].objects - self.samples[0].objects - len(self.samples) + 1
 
     def faults(self) -> Iterator[str]:
         """Say what breaks the rule: suite J of the reliability page."""

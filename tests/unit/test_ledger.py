@@ -249,6 +249,27 @@ def test_all_who_wait_fail_by_the_same_error() -> None:
     assert not ledger.waiters
 
 
+class Leaving(Claim):
+    """One whose thread has woken, and gives up its cell as soon as somebody has looked at it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name == "cell":
+            self.cell = None
+        return value
+
+
+def test_one_who_gives_up_its_cell_meanwhile_is_no_trouble_to_who_wakes_it() -> None:
+    ledger = Ledger(2, 0)
+    leaving, other = Leaving(), Claim()
+    ledger.take(leaving, 1.0)
+    ledger.take(other, 1.0)
+    bell = leaving.cell = Bell()
+    ledger.abandon(other, 2.0)
+    assert bell.wakes == 1
+    assert leaving.slot in ledger.slots
+
+
 # -- interrupts --------------------------------------------------------------------------------
 
 

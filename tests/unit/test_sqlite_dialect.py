@@ -469,3 +469,18 @@ def test_values_go_as_sqlite_keeps_them(value: Any, sent: Any) -> None:
 def test_values_that_would_be_stored_wrongly_are_refused_by_name(value: Any, hint: str) -> None:
     with pytest.raises(errors.ParameterError, match=f"^parameter 'x'.*{hint}"):
         SQLiteDialect().codecs.adapt("x", value)
+
+
+def test_a_connection_that_is_finished_amid_a_statement_lets_go_of_the_lock_for_writing(
+    connect: Callable[..., Any],
+) -> None:
+    writer, other = connect("sqlite:///a.db"), connect("sqlite:///a.db?busy_timeout=0")
+    writer.execute("CREATE TABLE t (x)")
+    writer.execute("BEGIN")
+    writer.execute("INSERT INTO t VALUES (1), (2)")
+    amid = writer.execute("SELECT x FROM t")
+    assert amid.fetchone() == (1,)
+    loaded().finish(writer)
+    other.execute("BEGIN IMMEDIATE")
+    assert other.execute("SELECT x FROM t").fetchall() == []
+    del amid

@@ -17,17 +17,12 @@ from plainsql._async.stream import AsyncStream
 from plainsql._async.transacting import AsyncTransacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import (
-    Opening,
-    cancel_async,
-    exclusive_async,
-    execute_many_async,
-    stream_cursor_async,
-)
+from plainsql.concurrency import Opening, cancel_async, execute_many_async, stream_cursor_async
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
 from plainsql.templates import Template
+from plainsql.turns import exclusive_async
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -557,10 +552,12 @@ class AsyncConnection(AsyncTransacting):
                 await self._roll_back_quietly()
             if self._autocommit and self._link is not None and self._began_by_text():
                 self._link.touched = True  # the pool rolls it back
-            self._link, self._ready = None, False
-            if self._claim is not None:
+            link, self._link, self._ready = self._link, None, False
+            if self._claim is not None and link is None:  # an interrupt kept it from being given up
+                self._engine._pool.abandon(self._claim)
+            elif self._claim is not None:
                 await self._engine._pool.release(self._claim)
-                self._claim = None
+            self._claim = None
         except BaseException:
             self._lose("interrupted while closing")
             raise

@@ -121,6 +121,8 @@ class AsyncLink:
         dialect, sql = self.dialect, self.dialect.ping_sql
         if not dialect.is_open(self.own):
             return False
+        if not dialect.speaks_unasked and self.poll is not None and self.poll(0):
+            return False  # what there is to read is its end, or nobody's answer
         if sql is None:
             return True
         return await self._bounded(partial(self._ask, sql))
@@ -187,7 +189,10 @@ class AsyncLink:
 
         `then` is called when a thread that was at work on it has ended.
         """
-        hard_close_async(self.dialect, self.raw, then)
+        try:
+            hard_close_async(self.dialect, self.raw, then)
+        finally:
+            self.watch.let_go()
 
     def cut(self) -> None:
         """Let what waits on the connection fail; its user closes it then."""

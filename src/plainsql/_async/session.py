@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql._async.engine import AsyncEngine
 from plainsql._async.transaction import AsyncBlock
-from plainsql.concurrency import (
-    AsyncTurn,
-    Opening,
-    current_owner_async,
-    name_owner_async,
-    name_user_async,
-)
+from plainsql.concurrency import Opening, current_owner_async, name_owner_async
 from plainsql.errors import ArgumentError, InterfaceError, TransactionStateError
+from plainsql.turns import AsyncTurn, name_user_async
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from plainsql import errors
 from plainsql._async.failing import AsyncFailing, raise_from
 from plainsql._async.transaction import AsyncTransaction
-from plainsql.concurrency import Opening, exclusive_async
+from plainsql.concurrency import Opening
 from plainsql.errors import TransactionStateError
 from plainsql.nesting import Scope
 from plainsql.options import require_number
+from plainsql.turns import exclusive_async
 
 if TYPE_CHECKING:
     from plainsql._async.link import AsyncLink

@@ -109,5 +109,10 @@ class AsyncBlock(Generic[Owner]):
     ) -> None:
         try:
             await self._transaction.__aexit__(kind, exc, trace)
-        finally:
+        except BaseException as failure:
+            await self._owner.__aexit__(type(failure), failure, failure.__traceback__)
+            raise
+        if exc is None:
             await self._owner.close()
+        else:
+            await self._owner.__aexit__(kind, exc, trace)

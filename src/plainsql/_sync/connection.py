@@ -18,16 +18,12 @@ from plainsql._sync.stream import Stream
 from plainsql._sync.transacting import Transacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import (
-    cancel,
-    exclusive,
-    execute_many,
-    stream_cursor,
-)
+from plainsql.concurrency import cancel, execute_many, stream_cursor
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
 from plainsql.templates import Template
+from plainsql.turns import exclusive
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -557,10 +553,12 @@ class Connection(Transacting):
                 self._roll_back_quietly()
             if self._autocommit and self._link is not None and self._began_by_text():
                 self._link.touched = True  # the pool rolls it back
-            self._link, self._ready = None, False
-            if self._claim is not None:
+            link, self._link, self._ready = self._link, None, False
+            if self._claim is not None and link is None:  # an interrupt kept it from being given up
+                self._engine._pool.abandon(self._claim)
+            elif self._claim is not None:
                 self._engine._pool.release(self._claim)
-                self._claim = None
+            self._claim = None
         except BaseException:
             self._lose("interrupted while closing")
             raise

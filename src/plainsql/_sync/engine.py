@@ -411,7 +411,11 @@ class RawConnection:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if exc is None or isinstance(exc, Exception) or self._claim is None:
+            self.close()
+            return
+        self._pool.abandon(self._claim)  # a call was interrupted, and its answer may still come
+        self._claim = None
 
     __reduce__ = not_pickled
 

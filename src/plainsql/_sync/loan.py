@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from plainsql import errors
-from plainsql.concurrency import (
-    Turn,
-    Exclusive,
-    current_owner,
-    exclusive,
-    name_owner,
-    name_user,
-)
+from plainsql.concurrency import current_owner, name_owner
 from plainsql.errors import TransactionStateError
 from plainsql.ledger import Claim
 from plainsql.nesting import Nesting
 from plainsql.options import require_number
+from plainsql.turns import Turn, Exclusive, exclusive, name_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +72,8 @@ class Loan(Exclusive):
         if self._nesting.doomed:
             self._nesting.require_usable()
         pool = self._engine._pool
+        if self._claim is not None:  # an interrupt kept it from being given up
+            pool.abandon(self._claim)
         claim = self._claim = Claim()
         try:
             claim.user = ref(self, pool.note_end)
@@ -94,10 +90,10 @@ class Loan(Exclusive):
     def _lose(self, reason: str) -> None:
         """Give up the driver's connection; the transaction, if any, is lost with it."""
         claim = self._claim
-        self._link, self._ready = None, False
-        self._forget_streams()
         if self._nesting.scopes:
             self._nesting.doom(reason)
+        self._link, self._ready = None, False
+        self._forget_streams()
         if claim is not None:
             self._engine._pool.abandon(claim)
             self._claim = None

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql._sync.engine import Engine
 from plainsql._sync.transaction import Block
-from plainsql.concurrency import (
-    Turn,
-    current_owner,
-    name_owner,
-    name_user,
-)
+from plainsql.concurrency import current_owner, name_owner
 from plainsql.errors import ArgumentError, InterfaceError, TransactionStateError
+from plainsql.turns import Turn, name_user
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from plainsql import errors
 from plainsql._sync.failing import Failing, raise_from
 from plainsql._sync.transaction import Transaction
-from plainsql.concurrency import exclusive
 from plainsql.errors import TransactionStateError
 from plainsql.nesting import Scope
 from plainsql.options import require_number
+from plainsql.turns import exclusive
 
 if TYPE_CHECKING:
     from plainsql._sync.link import Link

@@ -110,5 +110,10 @@ class Block(Generic[Owner]):
     ) -> None:
         try:
             self._transaction.__exit__(kind, exc, trace)
-        finally:
+        except BaseException as failure:
+            self._owner.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        if exc is None:
             self._owner.close()
+        else:
+            self._owner.__exit__(kind, exc, trace)

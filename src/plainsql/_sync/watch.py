@@ -70,8 +70,12 @@ class Watch:
             if not errand.is_done(GRACE):
                 self._cut_off()  # or it would hit what comes next
         finally:
-            if self._twin is not None:
-                self._twin.close()
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the twin; also when a link is closed whose watch was interrupted as it ended."""
+        if self._twin is not None:
+            self._twin.close()
 
     @property
     def is_armed(self) -> bool:
