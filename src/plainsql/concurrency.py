@@ -308,7 +308,12 @@ class Timer:
 
     def _work(self) -> None:
         while True:
-            self._next()()
+            try:
+                self._next()()
+            except Exception as exc:  # noqa: BLE001 - the limits of all others depend on this thread
+                told = (type(exc), exc, exc.__traceback__, self._thread)
+                threading.excepthook(threading.ExceptHookArgs(told))
+                del exc, told
 
     def _next(self) -> Callable[[], None]:
         with self._changed:

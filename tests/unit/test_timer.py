@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,15 @@ def test_a_thread_that_can_not_be_begun_is_told_and_tried_again(
             timer.ring_at(time.monotonic(), lambda: None)
     timer.ring_at(time.monotonic(), rung.set)
     assert rung.wait(10)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_fails_is_told_and_the_others_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter of the user's logging may fail, for one."""
+    timer, rung, told = Timer(), threading.Event(), list[Any]()
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    timer.ring_at(time.monotonic(), [].pop)
+    timer.ring_at(time.monotonic() + 0.01, rung.set)
+    assert rung.wait(10)
+    (one,) = told
+    assert (one.exc_type, one.thread.name) == (IndexError, "plainsql-timer")
