@@ -13,7 +13,7 @@ from _thread import RLock
 from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from plainsql import row
@@ -49,6 +49,16 @@ if hasattr(os, "register_at_fork"):
 
 #: A thread may take it again, so that it can mend what an interrupt left half done.
 Mutex = RLock
+
+
+#: Tells whether this thread holds a mutex.  Called at every return, hence not of Python.
+is_held: Callable[[Any], bool] = cast("Any", RLock)._is_owned  # noqa: SLF001 - C has no other
+
+
+def is_held_async(mutex: AsyncMutex) -> bool:
+    """Tell whether somebody is amid a step: nobody, since none awaits."""
+    del mutex
+    return False
 
 
 def let_go(mutex: Any) -> None:

@@ -264,9 +264,10 @@ class Ledger:
 
     def _agree(self) -> None:
         for slot in self.slots:
+            claim = slot.claim
             if not slot.closed:
-                if slot.claim is not None:
-                    slot.claim.slot = slot
+                if claim is not None:
+                    claim.slot = slot
             elif slot.raw is not None and slot not in self.stale and slot not in self.doubtful:
                 self.doubtful.append(slot)
         self.slots = {slot for slot in self.slots if not slot.closed}

@@ -112,6 +112,7 @@ class World:
         scheduler, patch = self.scheduler, self._patches.setattr
         patch(pools, "Mutex", lambda: Mutex(scheduler))
         patch(pools, "Cell", lambda: Cell(scheduler))
+        patch(pools, "is_held", lambda _: False)  # nothing here comes amid its own step
         patch(pools, "rest", self._rest)
         patch(pools, "time", scheduler)
         patch(pools, "tell_dropped", self._tell_dropped)

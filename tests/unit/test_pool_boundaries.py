@@ -9,16 +9,18 @@ import asyncio
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from plainsql import ledger
 from plainsql.errors import PoolClosed, PoolError
 from plainsql.testing.fake import FakeServer, Hold
 from tests.beside import AsyncBeside, Beside, until, until_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from plainsql import Engine
     from plainsql.aio import AsyncEngine
@@ -104,6 +106,51 @@ def test_an_engine_that_was_closed_stays_so_in_a_child() -> None:
 def use(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.scalar("SELECT here") == "here"
+
+
+# -- a finalizer --------------------------------------------------------------------------------
+
+
+def at_line(number: int, act: Callable[[], object]) -> list[str]:
+    """Do `act` before that line of the pool's book runs, as a finalizer may; tell where it was."""
+    lines: list[str] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line":
+            lines.append(f"{frame.f_code.co_name}, line {frame.f_lineno}")
+            if len(lines) == number:
+                sys.settrace(None)
+                act()
+        return trace
+
+    sys.settrace(lambda frame, *_: trace if frame.f_code.co_filename == ledger.__file__ else None)
+    return lines
+
+
+@pytest.mark.parametrize("call", ["take", "close", "invalidate"])
+def test_a_finalizer_that_closes_a_connection_amid_a_step_of_the_pool_loses_none(
+    call: str,
+) -> None:
+    number, hits = 0, 1
+    while hits == 1:
+        number += 1
+        engine = FakeServer().engine(pool_size=3, max_overflow=0, pool_timeout=1)
+        closed, other = engine.connect(), engine.connect()
+        lines = at_line(number, closed.close)
+        try:
+            use(engine) if call == "take" else getattr(other, call)()
+        finally:
+            sys.settrace(None)
+        hits = int(len(lines) == number)
+        closed.close()
+        other.close()
+        held = [engine.connect() for _ in range(3)]
+        assert [one.scalar(f"SELECT {n}") for n, one in enumerate(held)] == ["0", "1", "2"], lines
+        for one in held:
+            one.close()
+        assert engine.pool.status().busy == 0
+        engine.dispose()
+    assert number > 5
 
 
 # -- another loop -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._async.failing import stacklevel
+from plainsql._async.link import Orphan
 from plainsql._async.stream import AsyncStream
 from plainsql._async.transacting import AsyncTransacting
 from plainsql.cache import mapped_key
@@ -500,6 +501,8 @@ class AsyncConnection(AsyncTransacting):
         dialect.require("cancel", "cancel()")
         if link is None:
             return
+        if isinstance(link.raw, Orphan):
+            link.raw.refuse()
         try:
             await cancel_async(dialect, link.raw, link.own)
         except dialect.driver_error as exc:

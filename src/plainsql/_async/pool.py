@@ -22,6 +22,7 @@ from plainsql.concurrency import (
     AsyncMutex,
     current_loop_async,
     current_owner_async,
+    is_held_async,
     let_go_async,
     may_collect_async,
     name_owner_async,
@@ -276,6 +277,9 @@ class AsyncQueuePool:
         try:
             slot = claim.slot
             if slot is None or slot.claim is not claim or slot.closed:
+                return
+            if is_held_async(self._mutex):  # by a finalizer, or a signal's handler, amid a step
+                self._dropped.append(claim)
                 return
             link: AsyncLink = slot.raw
             if (link.touched or self._full_reset) and not await self._restored(slot):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._sync.failing import stacklevel
+from plainsql._sync.link import Orphan
 from plainsql._sync.stream import Stream
 from plainsql._sync.transacting import Transacting
 from plainsql.cache import mapped_key
@@ -501,6 +502,8 @@ class Connection(Transacting):
         dialect.require("cancel", "cancel()")
         if link is None:
             return
+        if isinstance(link.raw, Orphan):
+            link.raw.refuse()
         try:
             cancel(dialect, link.raw, link.own)
         except dialect.driver_error as exc:

@@ -23,6 +23,7 @@ from plainsql.concurrency import (
     Mutex,
     current_loop,
     current_owner,
+    is_held,
     let_go,
     may_collect,
     name_owner,
@@ -277,6 +278,9 @@ class QueuePool:
         try:
             slot = claim.slot
             if slot is None or slot.claim is not claim or slot.closed:
+                return
+            if is_held(self._mutex):  # by a finalizer, or a signal's handler, amid a step
+                self._dropped.append(claim)
                 return
             link: Link = slot.raw
             if (link.touched or self._full_reset) and not self._restored(slot):
