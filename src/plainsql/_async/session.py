@@ -11,7 +11,6 @@ from plainsql._async.engine import AsyncEngine
 from plainsql._async.transaction import AsyncBlock
 from plainsql.concurrency import Opening, current_owner_async, name_owner_async
 from plainsql.errors import ArgumentError, InterfaceError, TransactionStateError
-from plainsql.turns import AsyncTurn, name_user_async
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class AsyncSession:
     what was not committed.  Not to be used by two threads or tasks at once.
     """
 
-    __slots__ = ("_bind", "_block", "_connection", "_engine", "_turn")
+    __slots__ = ("_bind", "_block", "_connection", "_engine", "_taker")
 
     _connection: AsyncConnection | None
 
@@ -49,7 +48,7 @@ class AsyncSession:
         self._bind = bind.execution_options(**execution_options) if execution_options else bind
         self._connection = None
         self._block: AsyncSessionTransaction | None = None
-        self._turn = AsyncTurn()  # who takes the connection; then there is the connection's
+        self._taker = 0  # who takes the connection just now; then there is the connection's turn
 
     @overload
     async def execute(
@@ -206,11 +205,17 @@ class AsyncSession:
 
     async def commit(self) -> None:
         """Commit the transaction; nothing if there is none.  Errors as `Connection.commit`."""
-        await self._alone(self._commit)
-
-    async def _commit(self, connection: AsyncConnection) -> None:
-        await connection.commit()
-        await self._release()
+        connection = self._connection
+        if connection is None:
+            return
+        turn = connection._turn
+        if not turn.acquire(False):
+            connection._refuse()
+        try:
+            await connection.commit()
+            await self._release()
+        finally:
+            turn.release()
 
     async def rollback(self) -> None:
         """Roll back the transaction; nothing if there is none."""
@@ -265,10 +270,6 @@ class AsyncSession:
 
         Warns, by `UncommittedWarning`, where that drops what was written.
         """
-        await self._alone(self._close)
-
-    async def _close(self, connection: AsyncConnection) -> None:
-        del connection
         await self._release()
 
     async def _connect(self) -> AsyncConnection:
@@ -276,24 +277,32 @@ class AsyncSession:
             raise TransactionStateError(
                 "the transaction of this `with` block has ended; leave the block first"
             )
-        if not self._turn.acquire(False):
-            raise InterfaceError(
-                f"this session is in use by {name_user_async(self)}, and "
-                f"{name_owner_async(current_owner_async())} can not use it meanwhile: "
-                "make one session each"
-            )
+        me = current_owner_async()
+        if self._taker and self._taker != me:  # no other thread comes between this and the next
+            self._refuse(me)
         try:
+            self._taker = me
             connection = self._connection
             if connection is None:
                 self._connection = connection = await self._bind._connect()
             return connection
         finally:
-            self._turn.release()
+            self._taker = 0
+
+    def _refuse(self, me: int) -> None:
+        raise InterfaceError(
+            f"this session is in use by {name_owner_async(self._taker)}, and "
+            f"{name_owner_async(me)} can not use it meanwhile: make one session each"
+        )
 
     async def _release(self) -> None:
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is not None:
-            await connection.close()
+            try:
+                await connection.close()
+            finally:
+                if connection._closed:  # unless somebody is at work on it
+                    self._connection = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -304,11 +313,13 @@ class AsyncSession:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        async def leave(connection: AsyncConnection) -> None:
-            self._connection = None
-            await connection.__aexit__(kind, exc, trace)
-
-        await self._alone(leave)
+        connection = self._connection
+        if connection is not None:
+            try:
+                await connection.__aexit__(kind, exc, trace)
+            finally:
+                if connection._closed:
+                    self._connection = None
 
     __reduce__ = not_pickled
 

@@ -152,7 +152,6 @@ class AsyncTransacting(AsyncFailing):
         self._nesting.scopes.append(savepoint)
         return savepoint
 
-    @exclusive_async
     async def commit(self) -> None:
         """Commit the transaction with all its savepoints; nothing if there is none.
 
@@ -160,7 +159,7 @@ class AsyncTransacting(AsyncFailing):
         `CommitUnknown`: the connection was lost meanwhile; it may or may not be stored.
         """
         if self._nesting.scopes:
-            await self._commit()
+            await self._commit_scope(self._nesting.scopes[0])
 
     @exclusive_async
     async def rollback(self) -> None:
@@ -293,7 +292,7 @@ class AsyncTransacting(AsyncFailing):
             for sql in self._options.end:
                 await self._send(sql)
 
-    async def _commit_scope(self, scope: AsyncTransaction) -> None:
+    async def _commit_scope(self, scope: Scope) -> None:
         turn = self._turn
         if not turn.acquire(False):
             self._refuse()
@@ -310,7 +309,7 @@ class AsyncTransacting(AsyncFailing):
         finally:
             turn.release()
 
-    async def _release_savepoint(self, scope: AsyncTransaction) -> None:
+    async def _release_savepoint(self, scope: Scope) -> None:
         nesting = self._nesting
         if nesting.in_trouble:
             reason = nesting.reason
@@ -336,7 +335,7 @@ class AsyncTransacting(AsyncFailing):
             nesting.require_usable()
         await self._roll_back_to(scope)
 
-    async def _roll_back_to(self, scope: AsyncTransaction) -> None:
+    async def _roll_back_to(self, scope: Scope) -> None:
         nesting, link = self._nesting, self._link
         await self._close_streams()
         send = partial(self._send, f"ROLLBACK TO SAVEPOINT {scope.name}")

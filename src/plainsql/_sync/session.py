@@ -12,7 +12,6 @@ from plainsql._sync.engine import Engine
 from plainsql._sync.transaction import Block
 from plainsql.concurrency import current_owner, name_owner
 from plainsql.errors import ArgumentError, InterfaceError, TransactionStateError
-from plainsql.turns import Turn, name_user
 from plainsql.url import not_pickled
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Session:
     what was not committed.  Not to be used by two threads or tasks at once.
     """
 
-    __slots__ = ("_bind", "_block", "_connection", "_engine", "_turn")
+    __slots__ = ("_bind", "_block", "_connection", "_engine", "_taker")
 
     _connection: Connection | None
 
@@ -50,7 +49,7 @@ class Session:
         self._bind = bind.execution_options(**execution_options) if execution_options else bind
         self._connection = None
         self._block: SessionTransaction | None = None
-        self._turn = Turn()  # who takes the connection; then there is the connection's
+        self._taker = 0  # who takes the connection just now; then there is the connection's turn
 
     @overload
     def execute(
@@ -207,11 +206,17 @@ class Session:
 
     def commit(self) -> None:
         """Commit the transaction; nothing if there is none.  Errors as `Connection.commit`."""
-        self._alone(self._commit)
-
-    def _commit(self, connection: Connection) -> None:
-        connection.commit()
-        self._release()
+        connection = self._connection
+        if connection is None:
+            return
+        turn = connection._turn
+        if not turn.acquire(False):
+            connection._refuse()
+        try:
+            connection.commit()
+            self._release()
+        finally:
+            turn.release()
 
     def rollback(self) -> None:
         """Roll back the transaction; nothing if there is none."""
@@ -266,10 +271,6 @@ class Session:
 
         Warns, by `UncommittedWarning`, where that drops what was written.
         """
-        self._alone(self._close)
-
-    def _close(self, connection: Connection) -> None:
-        del connection
         self._release()
 
     def _connect(self) -> Connection:
@@ -277,24 +278,32 @@ class Session:
             raise TransactionStateError(
                 "the transaction of this `with` block has ended; leave the block first"
             )
-        if not self._turn.acquire(False):
-            raise InterfaceError(
-                f"this session is in use by {name_user(self)}, and "
-                f"{name_owner(current_owner())} can not use it meanwhile: "
-                "make one session each"
-            )
+        me = current_owner()
+        if self._taker and self._taker != me:  # no other thread comes between this and the next
+            self._refuse(me)
         try:
+            self._taker = me
             connection = self._connection
             if connection is None:
                 self._connection = connection = self._bind._connect()
             return connection
         finally:
-            self._turn.release()
+            self._taker = 0
+
+    def _refuse(self, me: int) -> None:
+        raise InterfaceError(
+            f"this session is in use by {name_owner(self._taker)}, and "
+            f"{name_owner(me)} can not use it meanwhile: make one session each"
+        )
 
     def _release(self) -> None:
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is not None:
-            connection.close()
+            try:
+                connection.close()
+            finally:
+                if connection._closed:  # unless somebody is at work on it
+                    self._connection = None
 
     def __enter__(self) -> Self:
         return self
@@ -305,11 +314,13 @@ class Session:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        def leave(connection: Connection) -> None:
-            self._connection = None
-            connection.__exit__(kind, exc, trace)
-
-        self._alone(leave)
+        connection = self._connection
+        if connection is not None:
+            try:
+                connection.__exit__(kind, exc, trace)
+            finally:
+                if connection._closed:
+                    self._connection = None
 
     __reduce__ = not_pickled
 

@@ -152,7 +152,6 @@ class Transacting(Failing):
         self._nesting.scopes.append(savepoint)
         return savepoint
 
-    @exclusive
     def commit(self) -> None:
         """Commit the transaction with all its savepoints; nothing if there is none.
 
@@ -160,7 +159,7 @@ class Transacting(Failing):
         `CommitUnknown`: the connection was lost meanwhile; it may or may not be stored.
         """
         if self._nesting.scopes:
-            self._commit()
+            self._commit_scope(self._nesting.scopes[0])
 
     @exclusive
     def rollback(self) -> None:
@@ -293,7 +292,7 @@ class Transacting(Failing):
             for sql in self._options.end:
                 self._send(sql)
 
-    def _commit_scope(self, scope: Transaction) -> None:
+    def _commit_scope(self, scope: Scope) -> None:
         turn = self._turn
         if not turn.acquire(False):
             self._refuse()
@@ -310,7 +309,7 @@ class Transacting(Failing):
         finally:
             turn.release()
 
-    def _release_savepoint(self, scope: Transaction) -> None:
+    def _release_savepoint(self, scope: Scope) -> None:
         nesting = self._nesting
         if nesting.in_trouble:
             reason = nesting.reason
@@ -336,7 +335,7 @@ class Transacting(Failing):
             nesting.require_usable()
         self._roll_back_to(scope)
 
-    def _roll_back_to(self, scope: Transaction) -> None:
+    def _roll_back_to(self, scope: Scope) -> None:
         nesting, link = self._nesting, self._link
         self._close_streams()
         send = partial(self._send, f"ROLLBACK TO SAVEPOINT {scope.name}")
