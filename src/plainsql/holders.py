@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plainsql.ledger import Claim, Slot
 
 #: The modules that are passed over in search of the line that took a connection.
-OURS = ("plainsql._", "plainsql.concurrency", "contextlib")
+OURS = ("plainsql._", "plainsql.concurrency", "plainsql.turns", "contextlib")
 #: File name → whether it is one of them.
 _ours: dict[str, bool] = {}
 #: How many holders are told of, and how much of a statement.

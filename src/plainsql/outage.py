@@ -13,14 +13,18 @@ FOREVER = float("inf")
 
 
 class Gate:
-    """Lets connects through one at a time, and 20 in a second at most, while there is trouble."""
+    """Lets connects through one at a time, and 20 in a second at most, while there is trouble.
 
-    __slots__ = ("_calm", "_next", "_pause", "_trying")
+    Who was held back then goes on being so, lest all of them come at once when it is over.
+    """
+
+    __slots__ = ("_calm", "_held", "_next", "_pause", "_trying")
 
     def __init__(self) -> None:
         self._pause = FIRST
         self._calm = float("-inf")  # when all is well again
         self._next = float("-inf")  # when the next one may try
+        self._held: set[object] = set()  # who was told to ask again
         self._trying: object = None  # who was let through and has not told yet
 
     def admit(self, now: float, who: object) -> float:
@@ -28,12 +32,12 @@ class Gate:
 
         Who was let through must tell: by `opened` or `failed`, or by `left`.
         """
-        if now >= self._calm:
+        if now >= self._calm and who not in self._held:
             return 0.0
-        if self._trying is not None:
-            return FIRST
-        if now < self._next:
-            return self._next - now
+        if self._trying is not None or now < self._next:
+            self._held.add(who)
+            return self._next - now if self._trying is None else FIRST
+        self._held.discard(who)
         self._next = now + FIRST
         self._trying = who
         return 0.0
@@ -54,6 +58,7 @@ class Gate:
 
     def left(self, who: object) -> None:
         """Nobody knows what became of a connect of theirs, if there was one."""
+        self._held.discard(who)
         if self._trying is who:
             self._trying = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from plainsql.outage import CALM, FIRST, LONGEST, Gate
@@ -102,7 +104,26 @@ def test_trouble_does_not_pass_by_itself_but_a_while_after_a_success() -> None:
     gate.opened(10_000.0)
     assert gate.admit(10_000.0 + CALM - 0.01, "me") == 0.0
     assert gate.admit(10_000.0 + CALM - 0.01, "me") == FIRST
-    assert [gate.admit(10_000.0 + CALM, "me") for _ in range(9)] == [0.0] * 9
+    assert [gate.admit(10_000.0 + CALM, "you") for _ in range(9)] == [0.0] * 9
+
+
+def test_who_was_held_back_in_trouble_is_let_through_little_by_little_when_it_has_passed() -> None:
+    gate = in_trouble()
+    held = [f"user {n}" for n in range(30)]
+    assert gate.admit(100.01, "me") > 0
+    assert all(gate.admit(100.01, one) > 0 for one in held)
+    assert gate.admit(100.5, "me") == 0.0
+    gate.opened(100.5)
+    now, at = 100.5, []
+    while held:
+        pause = gate.admit(now, held[0])
+        if pause == 0:
+            at.append(now)
+            held.pop(0)
+            gate.opened(now)
+        now += pause
+    assert all(later - earlier > 0.049 for earlier, later in pairwise(at))
+    assert gate.admit(now, "a newcomer") == 0.0
 
 
 @pytest.mark.parametrize("failed", [False, True], ids=["one was lost", "a connect failed"])
@@ -125,7 +146,7 @@ def test_a_connection_that_was_lost_means_trouble_for_a_while() -> None:
     assert gate.admit(50.0, "me") == 0.0
     assert gate.admit(50.0, "me") == FIRST
     gate.opened(50.0)
-    assert [gate.admit(50.0 + CALM, "me") for _ in range(9)] == [0.0] * 9
+    assert [gate.admit(50.0 + CALM, "you") for _ in range(9)] == [0.0] * 9
 
 
 def test_one_that_was_lost_does_not_end_a_trouble_that_lasts() -> None:
