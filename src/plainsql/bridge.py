@@ -214,13 +214,15 @@ async def bridge(dialect: Dialect, connect: Callable[[], Any]) -> BridgedConnect
 
     If the await is cancelled, the thread closes the connection as soon as it is there.
     """
-    worker = Worker()
     opened: list[Any] = []
+    worker: Worker | None = None
     try:
+        worker = Worker()
         await worker.run(lambda: opened.append(connect()))
         return BridgedConnection(dialect, worker, opened[0])
     except BaseException:
-        worker.stop(lambda: _finish(dialect, opened))
+        if worker is not None:
+            worker.stop(lambda: _finish(dialect, opened))
         raise
 
 
