@@ -368,10 +368,15 @@ class AsyncSessionTransaction:
         """Roll back if it has not ended."""
         await self.rollback()
 
-    async def _free(self) -> None:
-        if not self._ended:
-            self._ended = True
+    async def _free(self, because: BaseException | None = None) -> None:
+        """Free the session's connection; no warning replaces the exception that is the reason."""
+        if self._ended:
+            return
+        self._ended = True
+        if because is None:
             await self._session._release()
+        else:
+            await self._session.__aexit__(type(because), because, because.__traceback__)
 
     async def __aenter__(self) -> Self:
         self._session._block = self
@@ -386,9 +391,12 @@ class AsyncSessionTransaction:
     ) -> None:
         try:
             await self._transaction.__aexit__(kind, exc, trace)
-        finally:
+        except BaseException as failure:
             self._session._block = None
-            await self._free()
+            await self._free(failure)
+            raise
+        self._session._block = None
+        await self._free(exc)
 
 
 class async_sessionmaker:  # noqa: N801 - SQLAlchemy's name

@@ -369,10 +369,15 @@ class SessionTransaction:
         """Roll back if it has not ended."""
         self.rollback()
 
-    def _free(self) -> None:
-        if not self._ended:
-            self._ended = True
+    def _free(self, because: BaseException | None = None) -> None:
+        """Free the session's connection; no warning replaces the exception that is the reason."""
+        if self._ended:
+            return
+        self._ended = True
+        if because is None:
             self._session._release()
+        else:
+            self._session.__exit__(type(because), because, because.__traceback__)
 
     def __enter__(self) -> Self:
         self._session._block = self
@@ -387,9 +392,12 @@ class SessionTransaction:
     ) -> None:
         try:
             self._transaction.__exit__(kind, exc, trace)
-        finally:
+        except BaseException as failure:
             self._session._block = None
-            self._free()
+            self._free(failure)
+            raise
+        self._session._block = None
+        self._free(exc)
 
 
 class sessionmaker:  # noqa: N801 - SQLAlchemy's name
