@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SECONDS = float(os.environ.get("PLAINSQL_STORM_SECONDS", "2"))
-#: Seconds between two strokes.
-INTERVAL = (0.001, 0.005)
+#: Seconds between two strokes; SQLite is done with all its work in less than a millisecond.
+INTERVAL = (0.0001, 0.005)
 
 
 class Pressed(KeyboardInterrupt):
