@@ -5,7 +5,7 @@ and acts outside the lock.  A place is counted from before its connection is ope
 given up; waiters are served first come, first served, by direct hand-over.
 
 The truth is what stands in the places: `slot.claim`, `slot.raw` and `slot.closed`, each changed by
-one assignment.  The lists beside them are made to agree with it by `mend`, so that an interrupt
+one assignment.  The lists beside them are made to agree with it by `abandon`, so that an interrupt
 between any two lines loses nothing; `is_torn` tells others of it who come before that.
 """
 
@@ -194,7 +194,7 @@ class Ledger:
         if slot is None or slot.claim is not claim or slot.closed:
             return
         if self.is_torn:
-            self._agree()
+            self._mend()
         slot.released = now
         if slot.expires <= now or self.is_closed:
             self._retire(slot, self.stale)
@@ -214,7 +214,7 @@ class Ledger:
         a claim that has nothing, is no harm.  A connection that the claim had not looked at yet
         is as good as before, and goes to the next: `unused`.
         """
-        self._agree()
+        self._mend()
         with suppress(ValueError):  # it does not wait
             self.waiters.remove(claim)
         for slot in [slot for slot in self.slots if slot.claim is claim]:
@@ -254,15 +254,11 @@ class Ledger:
         self.handoffs += 1
         _wake(claim)
 
-    def mend(self, now: float) -> None:
-        """Make the lists agree with the places, and let those who wait have what is free.
+    def _mend(self) -> None:
+        """Make the lists agree with the places, and wake who may not have been.
 
-        Needed after an exception that may have come between any two lines above.
+        Needed after an exception that may have come between any two lines here.
         """
-        self._agree()
-        self._serve(now)
-
-    def _agree(self) -> None:
         for slot in self.slots:
             claim = slot.claim
             if not slot.closed:
@@ -287,7 +283,7 @@ class Ledger:
     def leave(self, claim: Claim) -> None:
         """Take a claim that waited in vain out of the queue, unless it was served meanwhile."""
         if self.is_torn:
-            self._agree()
+            self._mend()
         if claim.slot is None and claim.error is None:
             self.waiters.remove(claim)
             self.timeouts += 1
@@ -295,7 +291,7 @@ class Ledger:
     def fail_waiters(self, error: BaseException) -> None:
         """Let all who wait fail at once."""
         if self.is_torn:
-            self._agree()
+            self._mend()
         self.is_torn = True
         for claim in self.waiters:
             claim.error = error

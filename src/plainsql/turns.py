@@ -120,9 +120,7 @@ class AsyncTurn:
         return "another task" if self._task is None else f"task {self._task.get_name()!r}"
 
 
-def name_user(connection: Any) -> str:
-    """Name the thread that is at work on a connection."""
-    return user_of(connection)
+name_user = user_of
 
 
 def name_user_async(connection: Any) -> str:

@@ -540,7 +540,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def understand(self) -> None:
         """Read from the book what only it knows after an interrupt."""
         self.is_torn = False
-        self.ledger.mend(self.now)
+        self.ledger.abandon(Claim(), self.now)
         self.is_closed = self.ledger.is_closed
         self.idle = list(self.ledger.idle)
         self.ends |= {slot: slot.expires for slot in self.ledger.slots}

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from plainsql.url import URL
 
 
-#: Seconds that the server has to answer when a connection is cleaned up or looked at.
+#: Seconds that the server has to answer when a connection is cleaned up or looked at, and for a
+#: rollback where there are limits, however little time is left.
 CLEAN_UP = 5.0
 
 

@@ -14,9 +14,9 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from plainsql import concurrency
+from plainsql._async.leaks import AsyncLeaks
 from plainsql.concurrency import (
     AsyncCell,
     AsyncMutex,
@@ -27,7 +27,6 @@ from plainsql.concurrency import (
     may_collect_async,
     name_owner_async,
     rest_async,
-    ring_at_async,
     shielded_async,
     tell_dropped_async,
 )
@@ -78,7 +77,6 @@ class AsyncQueuePool:
         self._full_reset = full_reset
         self._stacks = stacks
         self._leak_after = leak_after
-        self._notes_more = stacks or leak_after is not None
         self._limits = (size, max_overflow)
         self._dropped: deque[Any] = deque()  # claims, and references to users that are no more
         #: Notes that a user is no more, even where its finalizer is interrupted: no line of Python.
@@ -93,7 +91,7 @@ class AsyncQueuePool:
         self._gate = Gate()
         self._last_error: BaseException | None = None
         self.loop: Any = None
-        self._is_looking = False
+        self._leaks = None if self._leak_after is None else AsyncLeaks(self, self._leak_after)
         self._dropped.clear()
 
     # -- take ----------------------------------------------------------------------------------
@@ -124,8 +122,10 @@ class AsyncQueuePool:
             if self.ledger.stale:
                 await self._close_stale()
             note_site(claim)
-            if self._notes_more:
-                self._note_more(claim)
+            if self._stacks:
+                note_stack(claim)
+            if self._leaks is not None:
+                self._leaks.note()
         except BaseException as exc:
             if claim.slot is not None or not isinstance(exc, PoolError):
                 self.abandon(claim)
@@ -158,8 +158,7 @@ class AsyncQueuePool:
 
     def _timed_out(self, claim: Claim) -> PoolTimeout:
         with self._mutex:
-            status = self.ledger.status()
-            holders = self.ledger.holders()
+            status, holders = self.ledger.status(), self.ledger.holders()
         own = sum(held.owner == claim.owner for _, held in holders)
         me = name_owner_async(claim.owner)
         kind = me.partition(" ")[0]
@@ -380,41 +379,6 @@ class AsyncQueuePool:
 
     # -- the pool itself -----------------------------------------------------------------------
 
-    def _note_more(self, claim: Claim) -> None:
-        """Note the way to where a connection was taken, and look after it once more, if asked."""
-        if self._stacks:
-            note_stack(claim)
-        if self._leak_after is not None and not self._is_looking:
-            self._look_at(time.monotonic() + self._leak_after)
-
-    def _look_at(self, when: float) -> None:
-        """Look then who holds a connection for too long, if the pool is still there."""
-        try:
-            self._is_looking = True
-            ring_at_async(when, partial(_look, ref(self)))
-        except BaseException:
-            self._is_looking = False
-            raise
-
-    def _tell_leaks(self) -> None:
-        """Log, once, each connection that is held for too long; called by the timer.
-
-        One look serves all: thousands may be taken, and come back, before it.
-        """
-        limit, now = self._leak_after, time.monotonic()
-        if limit is None:
-            return
-        with self._mutex:
-            untold = [(slot, claim) for slot, claim in self.ledger.holders() if not claim.told]
-            late = [claim for slot, claim in untold if slot.taken + limit <= now]
-            ends = [slot.taken + limit for slot, _ in untold if slot.taken + limit > now]
-            self._is_looking = bool(ends)
-        if ends:
-            self._look_at(min(ends))
-        for claim in late:
-            claim.told = True
-            _tell_leak(claim, limit)
-
     def begin_in_child(self) -> None:
         """Begin empty after a fork; what the parent opened is neither used nor closed here."""
         slots = self.ledger.forget()
@@ -477,6 +441,11 @@ class AsyncQueuePool:
         with self._mutex:
             return self.ledger.status()
 
+    def holders(self) -> list[tuple[Slot, Claim]]:
+        """Return the connections that are held, and who holds them, longest first."""
+        with self._mutex:
+            return self.ledger.holders()
+
     def __del__(self) -> None:
         """Close without protocol what nobody disposed of."""
         if "ledger" in self.__dict__:
@@ -500,11 +469,8 @@ class AsyncNullPool(AsyncQueuePool):
     """
 
     def __init__(self, opener: AsyncOpener, **options: Any) -> None:
-        own = {
-            "size": 0,
-            "max_overflow": -1,
-            "full_reset": False,
-        }  # the next one gets a new session
+        # the next one gets a new session anyway
+        own = {"size": 0, "max_overflow": -1, "full_reset": False}
         super().__init__(opener, **{**options, **own})
 
 
@@ -537,20 +503,3 @@ def _chance() -> float:
     import random
 
     return random.random()  # noqa: S311 - not a secret
-
-
-def _look(pool: ref[AsyncQueuePool]) -> None:
-    there = pool()
-    if there is not None:
-        there._tell_leaks()
-
-
-def _tell_leak(claim: Claim, seconds: float) -> None:
-    import logging
-
-    logging.getLogger("plainsql.pool").warning(
-        "a connection is held for more than %g seconds; it was taken at %s%s",
-        seconds,
-        site(claim),
-        f"\n{claim.stack}" if claim.stack else "",
-    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from plainsql import errors
+from plainsql._sync.link import CLEAN_UP
 from plainsql.concurrency import current_owner, name_owner
 from plainsql.errors import TransactionStateError
 from plainsql.ledger import Claim
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds that a rollback may take where there are limits, however little time is left.
-CLEAN_UP = 5.0
 #: What a time limit that elapsed looks like; SQLite's wait for a lock ends by itself.
 ENDED = (errors.QueryCanceled, errors.Disconnected, errors.LockTimeout)
 
