@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.aio import AsyncEngine, AsyncSession
+from plainsql.aio import AsyncEngine, AsyncSession, AsyncTransaction
 from plainsql.errors import (
     CommitUnknown,
     Disconnected,
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from plainsql.testing.fake import FakeServer, When
 
 
+class Fatal(BaseException):
+    """Nobody's error: how some frameworks end a task."""
+
+
 class Mine(Exception):
     """The user's own trouble."""
 
@@ -35,6 +39,27 @@ async def use(engine: AsyncEngine) -> Any:
 
 
 # -- interrupts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("of", ["engine", "session"])
+async def test_no_warning_of_dropped_writes_replaces_the_interrupt_that_dropped_them(
+    narrow_async: AsyncEngine, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """It came as the block was left, before anything could be rolled back."""
+
+    async def leave(*_: object) -> None:
+        raise Fatal
+
+    monkeypatch.setattr(AsyncTransaction, "__aexit__", leave)
+    with pytest.raises(Fatal):
+        if of == "engine":
+            async with narrow_async.begin() as connection:
+                await connection.execute("INSERT :x", {"x": 1})
+        else:
+            async with AsyncSession(narrow_async) as session, session.begin():
+                await session.execute("INSERT :x", {"x": 1})
+    assert narrow_async.pool.status().busy == 0
 
 
 async def work(engine: AsyncEngine) -> None:
@@ -52,10 +77,6 @@ async def work(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         await connection.execute("SELECT two")
         await connection.rollback()
-
-
-class Fatal(BaseException):
-    """Nobody's error: how some frameworks end a task."""
 
 
 @pytest.mark.parametrize("again", [False, True])

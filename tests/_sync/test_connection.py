@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import Engine, Session
+from plainsql import Engine, Session, Transaction
 from plainsql.errors import (
     CommitUnknown,
     Disconnected,
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from plainsql.testing.fake import FakeServer, When
 
 
+class Fatal(BaseException):
+    """Nobody's error: how some frameworks end a task."""
+
+
 class Mine(Exception):
     """The user's own trouble."""
 
@@ -36,6 +40,27 @@ def use(engine: Engine) -> Any:
 
 
 # -- interrupts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("of", ["engine", "session"])
+def test_no_warning_of_dropped_writes_replaces_the_interrupt_that_dropped_them(
+    narrow: Engine, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """It came as the block was left, before anything could be rolled back."""
+
+    def leave(*_: object) -> None:
+        raise Fatal
+
+    monkeypatch.setattr(Transaction, "__exit__", leave)
+    with pytest.raises(Fatal):
+        if of == "engine":
+            with narrow.begin() as connection:
+                connection.execute("INSERT :x", {"x": 1})
+        else:
+            with Session(narrow) as session, session.begin():
+                session.execute("INSERT :x", {"x": 1})
+    assert narrow.pool.status().busy == 0
 
 
 def work(engine: Engine) -> None:
@@ -53,10 +78,6 @@ def work(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute("SELECT two")
         connection.rollback()
-
-
-class Fatal(BaseException):
-    """Nobody's error: how some frameworks end a task."""
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import select
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pymysql.constants import COMMAND
 
 from plainsql import (
     ArgumentError,
@@ -332,6 +334,26 @@ def test_no_file_of_the_client_is_loaded(engine: Engine, table: str, tmp_path: P
             )
         connection.rollback()
         assert stored(connection, table) == []
+
+
+@pytest.mark.parametrize("when", ["before it comes back", "while it idles"])
+def test_an_answer_that_nobody_read_is_not_taken_for_another_ones(
+    make_engine: Callable[..., Engine], when: str
+) -> None:
+    """S35: what idles has nothing to read; the ping would take it for its own answer."""
+    engine = make_engine(pool_size=1, max_overflow=0, pool_pre_ping=True)
+    raw = engine.raw_connection()
+    own = raw.driver_connection
+    if when == "while it idles":
+        raw.close()
+    own._execute_command(COMMAND.COM_QUERY, "SELECT 'foreign'")
+    assert select.select([own._sock], [], [], 10)[0]
+    if when == "before it comes back":
+        raw.close()
+    with engine.connect() as connection:
+        assert connection.scalar("SELECT :n", {"n": "own"}) == "own"
+        assert connection.connection is not own
+    assert engine.pool.status().closed == 1
 
 
 def test_a_unix_socket_is_named_in_the_url(engine: Engine) -> None:

@@ -119,14 +119,16 @@ class AsyncLink:
 
     async def answers(self) -> bool:
         """Ask the server whether it is still there, for `CLEAN_UP` seconds at most."""
-        dialect, sql = self.dialect, self.dialect.ping_sql
-        if not dialect.is_open(self.own):
-            return False
-        if not dialect.speaks_unasked and self.poll is not None and self.poll(0):
-            return False  # what there is to read is its end, or nobody's answer
+        sql = self.dialect.ping_sql
         if sql is None:
-            return True
-        return await self._bounded(partial(self._ask, sql))
+            return self._is_sound()
+        return self._is_sound() and await self._bounded(partial(self._ask, sql))
+
+    def _is_sound(self) -> bool:
+        """Tell whether the connection seems to be open, with nobody's answer on its way."""
+        if self.poll is not None and not self.dialect.speaks_unasked and self.poll(0):
+            return False
+        return self.dialect.is_open(self.own)
 
     async def _ask(self, sql: str) -> bool:
         await self.cursor.execute(sql)
@@ -139,7 +141,7 @@ class AsyncLink:
 
         False if that is not possible: then it is of no use any more.
         """
-        return self.dialect.is_open(self.own) and await self._bounded(partial(self._restore, full))
+        return self._is_sound() and await self._bounded(partial(self._restore, full))
 
     async def _restore(self, full: bool) -> bool:
         dialect = self.dialect
