@@ -150,8 +150,7 @@ class Tripwire:
         self.steps.append(step)
         if self.at in (len(self.steps), step[:2]) and self.error is not None:
             self.hit = step
-            sys.settrace(self._before)
-            raise self.error
+            raise self.error  # which ends the tracing
         return self._on_line
 
 
