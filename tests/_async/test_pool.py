@@ -390,6 +390,24 @@ async def test_a_server_that_stays_away_is_a_timeout_and_frees_the_place(
     assert (status.busy, status.connecting, status.waiting) == (0, 0, 0)
 
 
+async def test_tls_that_fails_with_a_server_that_was_there_is_told_at_once(
+    fake: FakeServer, make_engine_async: Callable[..., AsyncEngine]
+) -> None:
+    """It is a certificate, or a setting, and does not come back by itself."""
+
+    def connect() -> Any:
+        if fake.connections:
+            error = ConnectError("no certificate")
+            error.phase = "tls"
+            raise error
+        return fake.connect()
+
+    engine = make_engine_async(creator=connect, pool_size=2, max_overflow=0)
+    async with engine.connect():
+        with pytest.raises(ConnectError, match="no certificate"):
+            await engine.connect()
+
+
 async def test_a_password_that_is_refused_by_a_server_that_was_there_is_told_at_once(
     make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
 ) -> None:

@@ -391,6 +391,24 @@ def test_a_server_that_stays_away_is_a_timeout_and_frees_the_place(
     assert (status.busy, status.connecting, status.waiting) == (0, 0, 0)
 
 
+def test_tls_that_fails_with_a_server_that_was_there_is_told_at_once(
+    fake: FakeServer, make_engine: Callable[..., Engine]
+) -> None:
+    """It is a certificate, or a setting, and does not come back by itself."""
+
+    def connect() -> Any:
+        if fake.connections:
+            error = ConnectError("no certificate")
+            error.phase = "tls"
+            raise error
+        return fake.connect()
+
+    engine = make_engine(creator=connect, pool_size=2, max_overflow=0)
+    with engine.connect():
+        with pytest.raises(ConnectError, match="no certificate"):
+            engine.connect()
+
+
 def test_a_password_that_is_refused_by_a_server_that_was_there_is_told_at_once(
     make_engine: Callable[..., Engine], fake: FakeServer
 ) -> None:

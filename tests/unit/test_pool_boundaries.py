@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from itertools import count
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import ledger
+from plainsql import ledger, row
 from plainsql.errors import PoolClosed, PoolError
 from plainsql.testing.fake import FakeServer, Hold
 from tests.beside import AsyncBeside, Beside, until, until_async
@@ -102,6 +103,25 @@ def test_an_engine_that_was_closed_stays_so_in_a_child() -> None:
             use(engine)
 
     assert in_a_child(child) == 0
+
+
+@fork
+@with_threads
+def test_a_child_works_though_a_lock_of_a_cache_was_held_as_it_began() -> None:
+    """Each guards what all threads share: compiled statements, and the classes of rows."""
+    engine = FakeServer().engine(pool_size=1, max_overflow=0)
+    with engine.connect() as connection:
+        connection.execute("SELECT before")
+        caches = connection._link.statements._lock  # type: ignore[union-attr]
+
+    def child() -> None:
+        signal.alarm(10)
+        with engine.connect() as own:
+            assert own.execute("SELECT :a, :b, :c", {"a": 1, "b": 2, "c": 3}).one() == (1, 2, 3)
+
+    with row._lock, caches:
+        assert in_a_child(child) == 0
+    engine.dispose()
 
 
 def use(engine: Engine) -> None:

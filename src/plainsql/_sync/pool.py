@@ -236,13 +236,10 @@ class QueuePool:
         return partial(self._inherit, heir)
 
     def _inherit(self, heir: Claim, link: Link | None) -> None:
-        slot = heir.slot
-        if link is None or slot is None or slot.claim is not heir or slot.closed:
-            if link is not None:
-                link.abort()
+        if link is None or heir.slot is None:
             self.abandon(heir)
             return
-        self._opened(slot, link)
+        self._opened(heir.slot, link)
         with self._mutex:
             self.ledger.release(heir, time.monotonic())
 
@@ -276,7 +273,7 @@ class QueuePool:
         """Take a clean connection back: for the first who waits, or to keep."""
         try:
             slot = claim.slot
-            if slot is None or slot.claim is not claim or slot.closed:
+            if slot is None or slot.claim is not claim:
                 return
             if is_held(self._mutex):  # by a finalizer, or a signal's handler, amid a step
                 self._dropped.append(claim)
