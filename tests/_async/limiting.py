@@ -252,6 +252,30 @@ async def test_what_is_no_limit_is_refused(connection: AsyncConnection, timeout:
     assert await connection.scalar("SELECT 1") == 1
 
 
+class Fatal(BaseException):
+    """Nobody's error: how some frameworks end a task."""
+
+
+async def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open(
+    connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = connection._link
+    assert link is not None
+
+    async def disarm(_: object) -> None:
+        raise Fatal
+
+    monkeypatch.setattr(type(link.watch), "disarm", disarm)
+    with pytest.raises(Fatal):
+        await connection.scalar("SELECT 1", timeout=30)
+    monkeypatch.undo()
+    await connection.invalidate()
+    twin = link.watch._twin
+    assert twin is None or twin._socket.fileno() == -1  # SQLite has no socket
+    await connection.rollback()
+    assert await connection.scalar("SELECT 1") == 1
+
+
 # -- cancel -------------------------------------------------------------------------------------
 
 

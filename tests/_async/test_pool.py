@@ -91,6 +91,17 @@ async def test_a_dropped_connection_comes_to_one_who_waits_already(
     assert narrow_async.pool.status().busy == 0
 
 
+async def test_a_dropped_connection_is_closed_when_the_next_one_is_taken(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(pool_size=2)
+    held = [await engine.connect()]
+    with pytest.warns(ResourceWarning, match="dropped without"):
+        held.clear()
+    await use(engine)
+    await until_async(lambda: [one.closed for one in fake.connections] == [True, False])
+
+
 # -- connects that fail -------------------------------------------------------------------------
 
 

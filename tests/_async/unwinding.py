@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.aio import AsyncSession, async_sessionmaker, create_async_engine
+from plainsql.aio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from plainsql.errors import DBAPIError, TransactionAborted, TransactionStateError
 from plainsql.testing.proxy import FaultProxy
 from tests.faults.scene import MEANS
@@ -19,7 +19,7 @@ from tests.faults.scene import MEANS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
-    from plainsql.aio import AsyncConnection, AsyncEngine
+    from plainsql.aio import AsyncEngine
 
 
 class Fatal(BaseException):
@@ -57,6 +57,28 @@ async def table(engine_async: AsyncEngine, table_name: str) -> Table:
     table = Table(engine_async, table_name)
     await table.create()
     return table
+
+
+async def test_an_interrupt_between_the_answer_to_begin_and_our_note_of_it_confuses_nobody(
+    engine_async: AsyncEngine, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F5: the transaction that nobody knows of is not gone on with."""
+    send = AsyncConnection._send
+
+    async def interrupted(self: AsyncConnection, sql: str, *rest: Any) -> None:
+        await send(self, sql, *rest)
+        monkeypatch.undo()
+        raise Fatal
+
+    async with engine_async.connect() as connection:
+        await connection.rollback()
+        monkeypatch.setattr(AsyncConnection, "_send", interrupted)
+        with pytest.raises(Fatal):
+            await table.insert(connection)
+        await connection.rollback()
+        await table.insert(connection)
+        await connection.commit()
+    assert await table.count() == 1
 
 
 @pytest.fixture

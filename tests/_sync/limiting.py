@@ -253,6 +253,30 @@ def test_what_is_no_limit_is_refused(connection: Connection, timeout: Any) -> No
     assert connection.scalar("SELECT 1") == 1
 
 
+class Fatal(BaseException):
+    """Nobody's error: how some frameworks end a task."""
+
+
+def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = connection._link
+    assert link is not None
+
+    def disarm(_: object) -> None:
+        raise Fatal
+
+    monkeypatch.setattr(type(link.watch), "disarm", disarm)
+    with pytest.raises(Fatal):
+        connection.scalar("SELECT 1", timeout=30)
+    monkeypatch.undo()
+    connection.invalidate()
+    twin = link.watch._twin
+    assert twin is None or twin._socket.fileno() == -1  # SQLite has no socket
+    connection.rollback()
+    assert connection.scalar("SELECT 1") == 1
+
+
 # -- cancel -------------------------------------------------------------------------------------
 
 

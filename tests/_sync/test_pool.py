@@ -92,6 +92,17 @@ def test_a_dropped_connection_comes_to_one_who_waits_already(
     assert narrow.pool.status().busy == 0
 
 
+def test_a_dropped_connection_is_closed_when_the_next_one_is_taken(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine(pool_size=2)
+    held = [engine.connect()]
+    with pytest.warns(ResourceWarning, match="dropped without"):
+        held.clear()
+    use(engine)
+    until(lambda: [one.closed for one in fake.connections] == [True, False])
+
+
 # -- connects that fail -------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import Session, sessionmaker, create_engine
+from plainsql import Connection, Session, sessionmaker, create_engine
 from plainsql.errors import DBAPIError, TransactionAborted, TransactionStateError
 from plainsql.testing.proxy import FaultProxy
 from tests.faults.scene import MEANS
@@ -20,7 +20,7 @@ from tests.faults.scene import MEANS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Generator
 
-    from plainsql import Connection, Engine
+    from plainsql import Engine
 
 
 class Fatal(BaseException):
@@ -58,6 +58,28 @@ def table(engine: Engine, table_name: str) -> Table:
     table = Table(engine, table_name)
     table.create()
     return table
+
+
+def test_an_interrupt_between_the_answer_to_begin_and_our_note_of_it_confuses_nobody(
+    engine: Engine, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F5: the transaction that nobody knows of is not gone on with."""
+    send = Connection._send
+
+    def interrupted(self: Connection, sql: str, *rest: Any) -> None:
+        send(self, sql, *rest)
+        monkeypatch.undo()
+        raise Fatal
+
+    with engine.connect() as connection:
+        connection.rollback()
+        monkeypatch.setattr(Connection, "_send", interrupted)
+        with pytest.raises(Fatal):
+            table.insert(connection)
+        connection.rollback()
+        table.insert(connection)
+        connection.commit()
+    assert table.count() == 1
 
 
 @pytest.fixture
