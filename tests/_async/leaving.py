@@ -113,6 +113,18 @@ async def test_the_next_borrower_finds_nothing_of_the_one_before(
         assert await connection.scalar("SELECT :s", {"s": "it's \\"}) == "it's \\"
 
 
+async def test_the_time_limit_of_the_next_borrower_is_told_to_the_server_again(
+    make_engine_async: Callable[..., Any],
+) -> None:
+    """The server forgot it with the session, and so must we."""
+    engine = make_engine_async(pool_size=1, max_overflow=0, reset="full")
+    async with engine.connect() as connection:
+        await connection.scalar("SELECT 1", timeout=30)
+    async with engine.connect() as connection:
+        assert connection._link is not None
+        assert connection._link.server_limit is None
+
+
 async def test_the_next_borrower_has_what_on_connect_had_set(
     make_engine_async: Callable[..., Any], residues: Residues
 ) -> None:

@@ -59,8 +59,9 @@ async def table(engine_async: AsyncEngine, table_name: str) -> Table:
     return table
 
 
+@pytest.mark.parametrize("call", ["execute", "exec_driver_sql"])
 async def test_an_interrupt_between_the_answer_to_begin_and_our_note_of_it_confuses_nobody(
-    engine_async: AsyncEngine, table: Table, monkeypatch: pytest.MonkeyPatch
+    engine_async: AsyncEngine, table: Table, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """F5: the transaction that nobody knows of is not gone on with."""
     send = AsyncConnection._send
@@ -74,7 +75,7 @@ async def test_an_interrupt_between_the_answer_to_begin_and_our_note_of_it_confu
         await connection.rollback()
         monkeypatch.setattr(AsyncConnection, "_send", interrupted)
         with pytest.raises(Fatal):
-            await table.insert(connection)
+            await getattr(connection, call)("SELECT 1")
         await connection.rollback()
         await table.insert(connection)
         await connection.commit()

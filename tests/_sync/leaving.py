@@ -114,6 +114,18 @@ def test_the_next_borrower_finds_nothing_of_the_one_before(
         assert connection.scalar("SELECT :s", {"s": "it's \\"}) == "it's \\"
 
 
+def test_the_time_limit_of_the_next_borrower_is_told_to_the_server_again(
+    make_engine: Callable[..., Any],
+) -> None:
+    """The server forgot it with the session, and so must we."""
+    engine = make_engine(pool_size=1, max_overflow=0, reset="full")
+    with engine.connect() as connection:
+        connection.scalar("SELECT 1", timeout=30)
+    with engine.connect() as connection:
+        assert connection._link is not None
+        assert connection._link.server_limit is None
+
+
 def test_the_next_borrower_has_what_on_connect_had_set(
     make_engine: Callable[..., Any], residues: Residues
 ) -> None:

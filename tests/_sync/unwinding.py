@@ -60,8 +60,9 @@ def table(engine: Engine, table_name: str) -> Table:
     return table
 
 
+@pytest.mark.parametrize("call", ["execute", "exec_driver_sql"])
 def test_an_interrupt_between_the_answer_to_begin_and_our_note_of_it_confuses_nobody(
-    engine: Engine, table: Table, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, table: Table, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """F5: the transaction that nobody knows of is not gone on with."""
     send = Connection._send
@@ -75,7 +76,7 @@ def test_an_interrupt_between_the_answer_to_begin_and_our_note_of_it_confuses_no
         connection.rollback()
         monkeypatch.setattr(Connection, "_send", interrupted)
         with pytest.raises(Fatal):
-            table.insert(connection)
+            getattr(connection, call)("SELECT 1")
         connection.rollback()
         table.insert(connection)
         connection.commit()
