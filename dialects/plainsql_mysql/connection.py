@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from pymysql import err
@@ -24,6 +25,8 @@ class GuardedConnection(Connection):
     """
 
     plainsql_packet = 1 << 30
+    _sock: Any
+    _rfile: Any
 
     def query(self, sql: Any, unbuffered: bool = False) -> Any:
         """Send a statement and read its answer: PyMySQL's own, with a look at the length."""
@@ -39,9 +42,23 @@ class GuardedConnection(Connection):
             self._refuse_file(exc)
         return self._affected_rows
 
+    def _force_close(self) -> None:
+        """Shut the socket without a word: PyMySQL's own swallows an interrupt that comes in it."""
+        sock, reader = self._sock, self._rfile
+        self._sock = self._rfile = None
+        try:
+            if reader is not None:
+                reader.close()
+        finally:
+            if sock is not None:
+                with suppress(OSError):
+                    sock.close()
+
+    __del__ = _force_close
+
     def _refuse_file(self, exc: RuntimeError) -> NoReturn:
         """Close: this is how PyMySQL says that the server answered by asking for a file."""
-        self._force_close()  # type: ignore[attr-defined]
+        self._force_close()
         if type(exc) is not RuntimeError:
             raise exc
         raise err.OperationalError(
