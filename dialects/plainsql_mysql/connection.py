@@ -9,6 +9,8 @@ from pymysql import err
 from pymysql.connections import Connection
 from pymysql.constants import COMMAND, CR, ER
 
+from plainsql_mysql.tls import trusting_anybody
+
 
 def too_large(size: int, packet: int) -> str:
     """Say that a statement of so many bytes is more than the server takes."""
@@ -41,6 +43,10 @@ class GuardedConnection(Connection):
         except RuntimeError as exc:
             self._refuse_file(exc)
         return self._affected_rows
+
+    def _create_ssl_ctx(self, sslp: Any) -> Any:
+        """Load no authorities where nothing was said of TLS: nothing is verified then."""
+        return super()._create_ssl_ctx(sslp) if sslp else trusting_anybody()  # type: ignore[misc]
 
     def _force_close(self) -> None:
         """Shut the socket without a word: PyMySQL's own swallows an interrupt that comes in it."""

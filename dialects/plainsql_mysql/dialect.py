@@ -11,7 +11,6 @@ from plainsql.codecs import Json
 from plainsql.deadline import within
 from plainsql.dialect import Dialect, one_by_one
 from plainsql.errors import ArgumentError, NotSupportedError, ParameterError
-from plainsql.hosts import is_local
 from plainsql.rules import LexicalRules
 from plainsql.url import forget_frames
 from plainsql_mysql import codes, types
@@ -78,39 +77,7 @@ def _seconds(value: str) -> float:
     return seconds
 
 
-#: What says how TLS is to be, in the URL or among the connect_args.
-TLS = (
-    "ssl_ca",
-    "ssl_cert",
-    "ssl_key",
-    "ssl_key_password",
-    "ssl_disabled",
-    "ssl_verify_cert",
-    "ssl_verify_identity",
-)
 LIMITS = ("connect_timeout", "read_timeout", "write_timeout")
-
-
-def _tls(told: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return PyMySQL's keywords for TLS: what it makes of `ssl_*` by itself may verify nothing."""
-    told = {name: value for name, value in told.items() if value is not None}
-    if told.pop("ssl_disabled", False):
-        return {"ssl_disabled": True}
-    local = bool(own.get("unix_socket")) or is_local(own["host"])
-    if "ssl" in own or (local and not told):
-        return {}
-    identity = told.get("ssl_verify_identity", not local and told.get("ssl_verify_cert", True))
-    certificate = told.get("ssl_verify_cert", identity or not local or bool(told.get("ssl_ca")))
-    import ssl
-
-    context = ssl.create_default_context(cafile=told.get("ssl_ca"))
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as PyMySQL does, for MySQL's own CA
-    context.check_hostname = bool(identity)
-    context.verify_mode = ssl.CERT_REQUIRED if certificate or identity else ssl.CERT_NONE
-    if told.get("ssl_cert"):
-        password = told.get("ssl_key_password")
-        context.load_cert_chain(told["ssl_cert"], told.get("ssl_key"), password)
-    return {"ssl": context}
 
 
 def _phase(exc: BaseException, text: str) -> str:
@@ -212,9 +179,11 @@ class MySQLDialect(Dialect):
         self, url: URL, timeout: float, connect_args: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return PyMySQL's keywords for the time of the handshake."""
+        from plainsql_mysql import tls
+
         options = self.options(url)
         own = {"host": url.host or "localhost", **options, **connect_args}
-        tls = _tls({name: own.pop(name) for name in TLS if name in own}, own)
+        told = {name: own.pop(name) for name in tls.OPTIONS if name in own}
         limit = min(timeout, options.get("connect_timeout", timeout))
         arguments = {
             "port": url.port or 3306,
@@ -230,7 +199,7 @@ class MySQLDialect(Dialect):
             # The handshake is not under connect_timeout: an accepting, silent server would hang.
             "read_timeout": min(limit, options.get("read_timeout", limit)),
             "write_timeout": min(limit, options.get("write_timeout", limit)),
-            **tls,
+            **tls.arguments(told, own),
             **{name: own[name] for name in own if name not in LIMITS or name in connect_args},
         }
         if isinstance(arguments["password"], str):  # or PyMySQL takes it for latin1

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-#: Seconds in which a result may end by itself: the other connection takes longer to open.
-PATIENCE = 0.05
+#: Seconds in which a result may end by itself: the other connection takes about as long to open.
+PATIENCE = 0.01
 #: Seconds from then on by which the request must have arrived, and after it the end must come.
 LIMIT = 5.0
 #: Bytes that are read at once.
