@@ -27,7 +27,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._stopped = False
+        self.is_stopped = False
         self._given = self._done = 0
         self._thread = threading.Thread(target=self._work, name="plainsql-bridge", daemon=True)
         self._thread.start()
@@ -37,7 +37,7 @@ class Worker:
 
         After the thread's end it runs here: the driver says that the connection is closed.
         """
-        if self._stopped:
+        if self.is_stopped:
             await in_a_thread(self._thread.join)
             return call()
         loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ class Worker:
 
     def stop(self, call: Callable[[], Any] | None = None) -> None:
         """Let the thread end once its jobs, and last of all `call`, have run; does not wait."""
-        self._stopped = True
+        self.is_stopped = True
         if call is not None:
             self._jobs.put((call, None, None))  # type: ignore[arg-type]
         self._jobs.put(None)
@@ -104,6 +104,12 @@ class BridgedConnection:
         self.driver_connection = raw
         self._dialect = dialect
         self._worker = worker
+
+    def __del__(self) -> None:
+        """Let the thread of a connection that nobody knows any more close it, and end."""
+        worker: Worker | None = vars(self).get("_worker")
+        if worker is not None and not worker.is_stopped:
+            worker.stop(partial(self._dialect.finish, self.driver_connection))
 
     def cursor(self) -> BridgedCursor:
         return BridgedCursor(self._worker, self.driver_connection.cursor(), buffered=True)

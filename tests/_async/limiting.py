@@ -256,7 +256,7 @@ class Fatal(BaseException):
     """Nobody's error: how some frameworks end a task."""
 
 
-async def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open(
+async def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open_and_nothing_watched(
     connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = connection._link
@@ -272,6 +272,7 @@ async def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open(
     await connection.invalidate()
     twin = link.watch._twin
     assert twin is None or twin._socket.fileno() == -1  # SQLite has no socket
+    assert not link.watch.is_armed
     await connection.rollback()
     assert await connection.scalar("SELECT 1") == 1
 

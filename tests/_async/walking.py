@@ -61,8 +61,8 @@ class AsyncWalk:
                 while len(self.broken) < self.enough and await self._interrupted(at, kind):
                     at += 1
                 await self._again(traced, kind)
-                if len(self.broken) < self.enough:
-                    self._tally.whole(traced)
+            if len(self.broken) < self.enough:
+                self._tally.whole(traced)
             await self._leave()
 
     async def _again(self, traced: list[Step], kind: type[BaseException]) -> None:

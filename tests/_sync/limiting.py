@@ -257,7 +257,7 @@ class Fatal(BaseException):
     """Nobody's error: how some frameworks end a task."""
 
 
-def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open(
+def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open_and_nothing_watched(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = connection._link
@@ -273,6 +273,7 @@ def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open(
     connection.invalidate()
     twin = link.watch._twin
     assert twin is None or twin._socket.fileno() == -1  # SQLite has no socket
+    assert not link.watch.is_armed
     connection.rollback()
     assert connection.scalar("SELECT 1") == 1
 

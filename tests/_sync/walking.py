@@ -62,8 +62,8 @@ class Walk:
                 while len(self.broken) < self.enough and self._interrupted(at, kind):
                     at += 1
                 self._again(traced, kind)
-                if len(self.broken) < self.enough:
-                    self._tally.whole(traced)
+            if len(self.broken) < self.enough:
+                self._tally.whole(traced)
             self._leave()
 
     def _again(self, traced: list[Step], kind: type[BaseException]) -> None:

@@ -127,6 +127,18 @@ async def test_many_cancelled_tasks_leave_no_more_threads_than_places(
     assert (status.busy, status.waiting) == (0, 0)
 
 
+@pytest.mark.only_on("sqlite", "mysql", "mariadb", reason="elsewhere the driver needs no thread")
+async def test_a_connection_that_nobody_knows_any_more_ends_its_thread(
+    make_async: Callable[[int], AsyncEngine],
+) -> None:
+    """An interrupt between two lines may leave one before anybody has it."""
+    engine, before = make_async(1), threads()
+    held = [await engine.dialect.connect_async(engine.url, 5.0, {})]
+    assert threads() == before + 1
+    held.clear()
+    await until_async(lambda: threads() == before)
+
+
 @pytest.mark.only_on("sqlite", reason="elsewhere the server waits, and its socket can be shut")
 async def test_a_thread_that_waits_for_a_lock_keeps_its_place_until_it_has_it(
     make_async: Callable[[int], AsyncEngine],

@@ -72,7 +72,9 @@ class AsyncWatch:
             self.let_go()
 
     def let_go(self) -> None:
-        """Close the twin; also when a link is closed whose watch was interrupted as it ended."""
+        """Watch nothing; also when a link is closed whose watch was interrupted as it ended."""
+        with self._mutex:
+            self._due = None
         if self._twin is not None:
             self._twin.close()
 
