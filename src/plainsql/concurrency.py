@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from _thread import RLock
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from heapq import heappop, heappush
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -40,8 +40,9 @@ def _begin_in_child() -> None:
     global forks
     forks += 1
     row.begin_in_child()
-    for one in list(at_fork):
-        one.begin_in_child()
+    with ExitStack() as stack:  # each has its turn, though an interrupt comes to another one
+        for one in list(at_fork):
+            stack.callback(one.begin_in_child)
 
 
 if hasattr(os, "register_at_fork"):

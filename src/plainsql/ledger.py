@@ -286,7 +286,6 @@ class Ledger:
             self._mend()
         if claim.slot is None and claim.error is None:
             self.waiters.remove(claim)
-            self.timeouts += 1
 
     def fail_waiters(self, error: BaseException) -> None:
         """Let all who wait fail at once."""

@@ -177,7 +177,7 @@ async def test_a_timeout_tells_who_holds_what_and_why_there_is_no_more(
     assert "test_pool.py" in message
     assert "in test_a_timeout_tells" in message
     assert message.endswith("last connect error: no route")
-    assert engine.pool.status().timeouts == 1
+    assert engine.pool.status().timeouts == 2
 
 
 # -- interrupts ---------------------------------------------------------------------------------

@@ -58,6 +58,9 @@ class StubLink:
     def cut(self) -> None:
         self._server.scheduler.pause("cuts")
 
+    def orphan(self) -> None:
+        """Another test may fork before this is collected."""
+
     def finish(self) -> None:
         self.closed_by.append(threading.get_ident())
 

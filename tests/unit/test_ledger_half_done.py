@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from itertools import count
 from types import SimpleNamespace
@@ -33,6 +34,7 @@ def is_interrupted(line: int, call: Callable[..., Any], *args: Any) -> bool:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # no finalizer of another test's pool is to be hit
     sys.settrace(trace)
     try:
         call(*args)
@@ -40,6 +42,7 @@ def is_interrupted(line: int, call: Callable[..., Any], *args: Any) -> bool:
         return True
     finally:
         sys.settrace(before)
+        gc.enable()
     return False
 
 

@@ -6,6 +6,7 @@ What a child or another loop may do with what it inherited stands in `test_inher
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -146,6 +147,7 @@ def at_line(number: int, act: Callable[[], object]) -> list[str]:
     def trace_calls(frame: FrameType, *_: object) -> Any:
         return trace if frame.f_code.co_filename == ledger.__file__ else None
 
+    gc.disable()  # no finalizer of another test's pool is to be hit
     sys.settrace(trace_calls)
     return lines
 
@@ -162,6 +164,7 @@ def test_a_finalizer_that_closes_a_connection_amid_a_step_of_the_pool_loses_none
             use(engine) if call == "take" else getattr(other, call)()
         finally:
             sys.settrace(None)
+            gc.enable()
         closed.close()
         other.close()
         held = [engine.connect() for _ in range(3)]

@@ -158,6 +158,7 @@ class AsyncQueuePool:
 
     def _timed_out(self, claim: Claim) -> PoolTimeout:
         with self._mutex:
+            self.ledger.timeouts += 1
             status, holders = self.ledger.status(), self.ledger.holders()
         own = sum(held.owner == claim.owner for _, held in holders)
         me = name_owner_async(claim.owner)
