@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Broken steps after which a walk does not go on.
 ENOUGH = 30
+#: Runs that may pass by a line, which others come to.
+TRIES = 50
 #: Seconds within which what was given up must be gone.
 CLEARED = 2.0
 
@@ -61,7 +63,7 @@ class Walk:
                 at = 1
                 while len(self.broken) < self.enough and self._interrupted(at, kind):
                     at += 1
-                self._again(traced, kind)
+            self._again(traced, kinds[-1])
             if len(self.broken) < self.enough:
                 self._tally.whole(traced)
             self._leave()
@@ -69,8 +71,9 @@ class Walk:
     def _again(self, traced: list[Step], kind: type[BaseException]) -> None:
         """Go where no step fell: runs by the clock differ in some lines, which shifts the rest."""
         for line in self._tally.left_out(traced):
-            if len(self.broken) < self.enough:
-                self._interrupted(line, kind)
+            for _ in range(TRIES):
+                if len(self.broken) >= self.enough or self._interrupted(line, kind):
+                    break
 
     def some(self, share: int, seed: int, kinds: Sequence[type[BaseException]]) -> None:
         """Interrupt at about as many steps as `share` says, which the seed chooses."""
@@ -210,12 +213,13 @@ class Walk:
         gc.collect()
 
     def _hear(self, told: Any) -> None:
-        """Note what a finalizer raised; a driver's own, of what it had begun, is the driver's."""
+        """Note what a finalizer raised; an error of the driver's own is the driver's."""
         entry, by_driver = told.exc_traceback, None
         while entry is not None:
-            by_driver = is_io(entry.tb_frame.f_code.co_filename)
+            is_drivers = is_io(entry.tb_frame.f_code.co_filename)
+            by_driver = by_driver if is_drivers is None else is_drivers  # C is its caller's
             entry = entry.tb_next
-        if not by_driver:
+        if not by_driver or not isinstance(told.exc_value, Exception):
             # without the frames, which would keep what is being finalized
             self._unraisable.append(told.exc_value.with_traceback(None))
 
