@@ -13,7 +13,7 @@ from plainsql.concurrency import rest_async
 from plainsql.errors import UncommittedWarning
 from tests._async.stepping import AsyncScene, whole_async
 from tests.steps.running import limited_async, outcome_of_async
-from tests.steps.tripwire import is_io
+from tests.steps.tripwire import was_raised_by_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -213,12 +213,9 @@ class AsyncWalk:
 
     def _hear(self, told: Any) -> None:
         """Note what a finalizer raised; an error of the driver's own is the driver's."""
-        entry, by_driver = told.exc_traceback, None
-        while entry is not None:
-            is_drivers = is_io(entry.tb_frame.f_code.co_filename)
-            by_driver = by_driver if is_drivers is None else is_drivers  # C is its caller's
-            entry = entry.tb_next
-        if not by_driver or not isinstance(told.exc_value, Exception):
+        if not was_raised_by_driver(told.exc_traceback) or not isinstance(
+            told.exc_value, Exception
+        ):
             # without the frames, which would keep what is being finalized
             self._unraisable.append(told.exc_value.with_traceback(None))
 

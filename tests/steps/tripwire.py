@@ -21,7 +21,7 @@ import plainsql
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from contextvars import Token
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, TracebackType
     from typing import Self
 
 OURS = ("plainsql", "plainsql_sqlite", "plainsql_postgresql", "plainsql_mysql")
@@ -78,6 +78,16 @@ def is_io(file: str) -> bool | None:
     if path.startswith(ours) and "/testing/" not in path:
         return False
     return None
+
+
+def was_raised_by_driver(trace: TracebackType | None) -> bool:
+    """Tell whether an exception came out of a driver's line, or out of C that was called there."""
+    by_driver = False
+    while trace is not None:
+        found = is_io(trace.tb_frame.f_code.co_filename)
+        by_driver = by_driver if found is None else found
+        trace = trace.tb_next
+    return by_driver
 
 
 @cache
