@@ -33,12 +33,14 @@ def arguments(told: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
         return {}
     identity = told.get("ssl_verify_identity", not local and told.get("ssl_verify_cert", True))
     certificate = told.get("ssl_verify_cert", identity or not local or bool(told.get("ssl_ca")))
-    if not certificate and not identity:
-        context = trusting_anybody()
-    elif told.get("ssl_ca") or told.get("ssl_cert"):
+    verifies = bool(certificate or identity)
+    if told.get("ssl_ca") or (verifies and told.get("ssl_cert")):
         context = _trusting(told.get("ssl_ca"), identity=bool(identity))
-    else:
+        context.verify_mode = ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE
+    elif verifies:
         context = _trusting_system(ssl.get_default_verify_paths(), identity=bool(identity))
+    else:
+        context = trusting_anybody()
     if told.get("ssl_cert"):
         password = told.get("ssl_key_password")
         context.load_cert_chain(told["ssl_cert"], told.get("ssl_key"), password)
