@@ -7,6 +7,7 @@ them into the others.  Nothing here knows of pools or transactions.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from _thread import RLock
@@ -23,7 +24,7 @@ from plainsql.holders import task_name, thread_name
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from plainsql.dialect import Dialect
     from plainsql.driver import Many
@@ -59,6 +60,25 @@ is_held: Callable[[Any], bool] = cast("Any", RLock)._is_owned  # noqa: SLF001 - 
 def is_held_async(mutex: AsyncMutex) -> bool:
     """Tell whether somebody is amid a step: nobody, since none awaits."""
     del mutex
+    return False
+
+
+def is_amid() -> bool:
+    """Tell whether a call of the pool's came below another one: a finalizer's, or a handler's.
+
+    Asked where the mutex is held, which an interrupt may have kept from being given up instead.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - public in all but its name
+    own = frame.f_code.co_filename if frame is not None else ""
+    while frame is not None and frame.f_code.co_filename == own:
+        frame = frame.f_back
+    while frame is not None and frame.f_code.co_filename != own:
+        frame = frame.f_back
+    return frame is not None
+
+
+def is_amid_async() -> bool:
+    """Tell whether a call of the pool's came below another one: none awaits amid its step."""
     return False
 
 
@@ -209,18 +229,18 @@ class Opening(Generic[T]):
             )
 
 
-def shielded(value: T, bequeath: Callable[[], Callable[[T | None], None]]) -> T:
+def shielded(value: T, bequeath: Callable[[], Callable[[T | BaseException], None]]) -> T:
     """Return what the call before returned: a thread is not cancelled."""
     del bequeath
     return value
 
 
 async def shielded_async(
-    opening: Coroutine[Any, Any, T], bequeath: Callable[[], Callable[[T | None], None]]
+    opening: Coroutine[Any, Any, T], bequeath: Callable[[], Callable[[T | BaseException], None]]
 ) -> T:
     """Await; if the caller is cancelled or interrupted meanwhile, go on without it.
 
-    The outcome, or None, is then given to what `bequeath` returns; it is called at once.
+    The outcome, or what was raised, is then given to what `bequeath` returns; it is called at once.
     """
     import asyncio
 
@@ -242,8 +262,12 @@ def _raised(task: asyncio.Task[Any], exc: BaseException) -> bool:
     return task.done() and (task.cancelled() or task.exception() is exc)
 
 
-def _outcome(task: asyncio.Task[T]) -> T | None:
-    return None if task.cancelled() or task.exception() is not None else task.result()
+def _outcome(task: asyncio.Task[T]) -> T | BaseException:
+    import asyncio
+
+    if task.cancelled():
+        return asyncio.CancelledError()
+    return task.exception() or task.result()
 
 
 #: Tells which loop the pool belongs to: none.  Called at every checkout, hence not of Python.

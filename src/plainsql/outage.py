@@ -56,6 +56,11 @@ class Gate:
         self._next = now + FIRST + (self._pause - FIRST) * chance
         self._pause = min(self._pause * 2, LONGEST)
 
+    def bequeath(self, who: object, heir: object) -> None:
+        """Another one will tell in the place of who was let through."""
+        if self._trying is who:
+            self._trying = heir
+
     def left(self, who: object) -> None:
         """Nobody knows what became of a connect of theirs, if there was one."""
         self._held.discard(who)

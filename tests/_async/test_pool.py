@@ -623,6 +623,21 @@ async def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
         await narrow_async.connect()
 
 
+async def test_who_connects_as_the_pool_is_closed_gets_nothing(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async()
+    hold = fake.at("connect", Hold())
+    connecting = AsyncBeside(use, engine)
+    await until_async(hold.reached.is_set)
+    await engine.close(timeout=0.01)
+    hold.go()
+    with pytest.raises(PoolClosed):
+        await connecting.result()
+    await until_async(lambda: fake.open == [])
+    assert engine.pool.status().connecting == 0
+
+
 async def test_who_waits_for_the_server_hears_that_the_pool_is_closed(
     make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
 ) -> None:

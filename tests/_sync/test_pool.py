@@ -624,6 +624,21 @@ def test_a_pool_that_is_closed_for_ever_fails_all_who_wait(
         narrow.connect()
 
 
+def test_who_connects_as_the_pool_is_closed_gets_nothing(
+    make_engine: Callable[..., Engine], fake: FakeServer
+) -> None:
+    engine = make_engine()
+    hold = fake.at("connect", Hold())
+    connecting = Beside(use, engine)
+    until(hold.reached.is_set)
+    engine.close(timeout=0.01)
+    hold.go()
+    with pytest.raises(PoolClosed):
+        connecting.result()
+    until(lambda: fake.open == [])
+    assert engine.pool.status().connecting == 0
+
+
 def test_who_waits_for_the_server_hears_that_the_pool_is_closed(
     make_engine: Callable[..., Engine], fake: FakeServer
 ) -> None:

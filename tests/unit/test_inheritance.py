@@ -12,6 +12,7 @@ import pytest
 
 import plainsql
 from plainsql import aio
+from plainsql.errors import InterfaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,23 @@ async def leave(engine: aio.AsyncEngine, left: list[aio.AsyncConnection]) -> Non
 def forget(left: list[aio.AsyncConnection]) -> None:
     left.clear()
     gc.collect()
+
+
+async def use_of_old(engine: aio.AsyncEngine, left: list[aio.AsyncConnection]) -> None:
+    async with engine.connect() as connection:
+        assert await connection.scalar("SELECT 1") == 1
+    with pytest.raises(InterfaceError, match="in another event loop, and is not to be used here"):
+        await left[0].scalar("SELECT 2")
+    await left[0].close()
+    assert engine.pool.status().busy == 0
+    await engine.dispose()
+
+
+def test_a_connection_of_a_closed_loop_says_so_in_the_next(tmp_path: Path) -> None:
+    engine = aio.create_async_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    left: list[aio.AsyncConnection] = []
+    asyncio.run(leave(engine, left))
+    asyncio.run(use_of_old(engine, left))
 
 
 async def drop_and_go_on(engine: aio.AsyncEngine, left: list[aio.AsyncConnection]) -> None:

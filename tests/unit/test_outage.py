@@ -156,6 +156,24 @@ def test_one_that_was_lost_does_not_end_a_trouble_that_lasts() -> None:
     assert gate.admit(200.0, "me") == FIRST
 
 
+def test_who_was_let_through_may_be_followed_by_an_heir_who_tells() -> None:
+    gate = in_trouble()
+    assert gate.admit(101.0, "me") == 0.0
+    gate.bequeath("me", "heir")
+    gate.left("me")
+    assert gate.admit(102.0, "you") == FIRST
+    gate.left("heir")
+    assert gate.admit(102.0, "you") == 0.0
+
+
+def test_who_was_not_let_through_has_nothing_to_bequeath() -> None:
+    gate = in_trouble()
+    assert gate.admit(101.0, "me") == 0.0
+    gate.bequeath("you", "heir")
+    gate.left("heir")
+    assert gate.admit(102.0, "you") == FIRST
+
+
 def test_who_was_not_let_through_and_leaves_lets_nobody_else_through() -> None:
     gate = in_trouble()
     assert gate.admit(101.0, "me") == 0.0

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plainsql import ledger, row
-from plainsql.errors import PoolClosed, PoolError
-from plainsql.testing.fake import FakeServer, Hold
+from plainsql.errors import AuthenticationError, PoolClosed, PoolError
+from plainsql.testing.fake import FakeError, FakeServer, Hold
 from tests.beside import AsyncBeside, Beside, until, until_async
 
 if TYPE_CHECKING:
@@ -152,14 +152,15 @@ def at_line(number: int, act: Callable[[], object]) -> list[str]:
     return lines
 
 
+@pytest.mark.parametrize("end", ["close", "invalidate"])
 @pytest.mark.parametrize("call", ["take", "close", "invalidate"])
-def test_a_finalizer_that_closes_a_connection_amid_a_step_of_the_pool_loses_none(
-    call: str,
+def test_a_finalizer_that_ends_a_connection_amid_a_step_of_the_pool_loses_none(
+    call: str, end: str
 ) -> None:
     for number in count(1):
         engine = FakeServer().engine(pool_size=3, max_overflow=0, pool_timeout=1)
         closed, other = engine.connect(), engine.connect()
-        lines = at_line(number, closed.close)
+        lines = at_line(number, getattr(closed, end))
         try:
             use(engine) if call == "take" else getattr(other, call)()
         finally:
@@ -176,6 +177,22 @@ def test_a_finalizer_that_closes_a_connection_amid_a_step_of_the_pool_loses_none
         if len(lines) < number:
             break
     assert number > 5
+
+
+def test_what_a_finalizer_gives_back_amid_a_step_serves_who_waits() -> None:
+    engine = FakeServer().engine(pool_size=1, max_overflow=0, pool_timeout=30)
+    held = engine.connect()
+    waiting = Beside(use, engine)
+    until(lambda: engine.pool.status().waiting == 1)
+    lines = at_line(1, held.close)
+    try:
+        engine.pool.status()
+    finally:
+        sys.settrace(None)
+        gc.enable()
+    assert lines
+    waiting.result()
+    engine.dispose()
 
 
 # -- another loop -------------------------------------------------------------------------------
@@ -236,11 +253,7 @@ async def test_a_connection_that_comes_for_a_cancelled_task_serves_the_next() ->
     server = FakeServer()
     engine = server.engine_async(pool_size=1, max_overflow=0)
     hold = server.at("connect", Hold())
-    connecting = AsyncBeside(use_async, engine)
-    await until_async(hold.reached.is_set)
-    connecting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await connecting.result()
+    await cancelled_as_it_connects(engine, hold)
     assert engine.pool.status().connecting == 1
     waiting = AsyncBeside(use_async, engine)
     await until_async(lambda: engine.pool.status().waiting == 1)
@@ -249,6 +262,69 @@ async def test_a_connection_that_comes_for_a_cancelled_task_serves_the_next() ->
     await waiting.result()
     assert len(server.connections) == 1
     await engine.dispose()
+
+
+async def test_a_connection_that_comes_for_a_cancelled_task_and_is_not_to_be_kept_is_closed() -> (
+    None
+):
+    server = FakeServer()
+    engine = server.engine_async(poolclass="NullPool")
+    hold = server.at("connect", Hold())
+    await cancelled_as_it_connects(engine, hold)
+    hold.go()
+    await until_async(lambda: bool(server.connections) and not server.open)
+    await until_async(lambda: engine.pool.status().connecting == 0)
+
+
+async def test_a_connection_that_comes_for_a_cancelled_task_of_a_closed_engine_is_closed() -> None:
+    server = FakeServer()
+    engine = server.engine_async()
+    hold = server.at("connect", Hold())
+    await cancelled_as_it_connects(engine, hold)
+    await engine.close(timeout=0.01)
+    hold.go()
+    await until_async(lambda: bool(server.connections) and not server.open)
+    await until_async(lambda: engine.pool.status().connecting == 0)
+
+
+async def test_a_password_that_is_refused_to_a_cancelled_task_fails_all_who_wait() -> None:
+    server = FakeServer()
+    engine = server.engine_async(pool_size=1, max_overflow=0, pool_timeout=30)
+    hold = server.at("connect", Hold())
+    await cancelled_as_it_connects(engine, hold)
+    waiting = AsyncBeside(use_async, engine)
+    await until_async(lambda: engine.pool.status().waiting == 1)
+    hold.go(FakeError("28P01", "wrong password"))
+    with pytest.raises(AuthenticationError):
+        await waiting.result()
+    await engine.dispose()
+
+
+async def test_in_an_outage_a_cancelled_connect_is_the_only_one_until_its_end() -> None:
+    server = FakeServer()
+    engine = server.engine_async(pool_size=3, max_overflow=0, pool_pre_ping=True, pool_timeout=30)
+    await use_async(engine)
+    server.connections[0].cut()
+    hold, other = server.at("connect", Hold()), server.at("connect", Hold())
+    await cancelled_as_it_connects(engine, hold)
+    waiting = AsyncBeside(use_async, engine)
+    until_then = asyncio.get_running_loop().time() + 0.3  # of many pauses of a twentieth
+    await until_async(lambda: asyncio.get_running_loop().time() > until_then)
+    assert not other.reached.is_set()
+    hold.go()
+    await until_async(other.reached.is_set)
+    other.go()
+    await waiting.result()
+    await engine.dispose()
+
+
+async def cancelled_as_it_connects(engine: AsyncEngine, hold: Hold) -> None:
+    """Cancel a task that connects, and comes no further."""
+    connecting = AsyncBeside(use_async, engine)
+    await until_async(hold.reached.is_set)
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting.result()
 
 
 async def test_a_place_that_was_assigned_to_a_cancelled_task_goes_to_the_next() -> None:

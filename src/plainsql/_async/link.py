@@ -227,6 +227,8 @@ def _poller(fd: int | None) -> Callable[[int], Any] | None:
 class Orphan:
     """What stands in place of a connection that is another process's, or another loop's."""
 
+    is_at_work = False
+
     def __getattr__(self, name: str) -> Any:
         self.refuse()
 

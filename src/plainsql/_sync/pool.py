@@ -23,6 +23,7 @@ from plainsql.concurrency import (
     Mutex,
     current_loop,
     current_owner,
+    is_amid,
     is_held,
     let_go,
     may_collect,
@@ -217,6 +218,7 @@ class QueuePool:
 
     def _opened(self, slot: Slot, link: Link) -> None:
         with self._mutex:
+            self.ledger.require_open()
             now = time.monotonic()
             self.ledger.opened(slot, link, now, self._lifetime())
             self._gate.opened(now)
@@ -229,20 +231,27 @@ class QueuePool:
             if isinstance(error, AuthenticationError):
                 self.ledger.fail_waiters(error)
 
-    def _bequeath(self, claim: Claim) -> Callable[[Link | None], None]:
+    def _bequeath(self, claim: Claim) -> Callable[[Link | BaseException], None]:
         """The caller was cancelled while it connected: what comes is for whoever waits."""
         heir = Claim()
         with self._mutex:
             self.ledger.bequeath(claim, heir)
+            self._gate.bequeath(claim, heir)
         return partial(self._inherit, heir)
 
-    def _inherit(self, heir: Claim, link: Link | None) -> None:
-        if link is None or heir.slot is None:
+    def _inherit(self, heir: Claim, outcome: Link | BaseException) -> None:
+        if isinstance(outcome, ConnectError):
+            self._failed(outcome)
+        link = None if isinstance(outcome, BaseException) else outcome
+        if link is None or heir.slot is None or self.ledger.is_closed:
+            if link is not None:
+                link.abort()
             self.abandon(heir)
             return
         self._opened(heir.slot, link)
         with self._mutex:
             self.ledger.release(heir, time.monotonic())
+        _abort_all(self.ledger.stale)  # it, if it is not to be kept
 
     def _lifetime(self) -> float:
         """Return the seconds a connection may live: a tenth of jitter lest all end at once."""
@@ -276,8 +285,8 @@ class QueuePool:
             slot = claim.slot
             if slot is None or slot.claim is not claim:
                 return
-            if is_held(self._mutex):  # by a finalizer, or a signal's handler, amid a step
-                self._dropped.append(claim)
+            if is_held(self._mutex) and is_amid():
+                self._note(claim)
                 return
             link: Link = slot.raw
             if (link.touched or self._full_reset) and not self._restored(slot):
@@ -303,6 +312,9 @@ class QueuePool:
         What was taken in another process or loop is left alone.  With `unused` the connection is
         as good as before, and stays.
         """
+        if is_held(self._mutex) and is_amid():
+            self._note(claim)
+            return
         slot = claim.slot
         if slot is not None and slot.claim is claim and slot.raw is not None and slot.raw.lingers:
             self._outlive(slot, claim)
@@ -310,20 +322,12 @@ class QueuePool:
             self.ledger.abandon(claim, time.monotonic(), unused=unused)
             self._gate.left(claim)
         let_go(self._mutex)
-        self._close_doubtful()
+        _abort_all(self.ledger.doubtful)
 
-    def _close_doubtful(self) -> None:
-        slot: Slot | None = None
-        try:
-            while self.ledger.doubtful:
-                slot = None
-                slot = _next(self.ledger.doubtful)
-                if slot is not None:
-                    slot.raw.abort()
-        except BaseException:
-            if slot is not None:
-                slot.raw.abort()  # once more is no harm
-            raise
+    def _note(self, claim: Claim) -> None:
+        """Leave to others what is given back by a finalizer, or a signal's handler, amid a step."""
+        self._dropped.append(claim)
+        tell_dropped(self)
 
     def _outlive(self, slot: Slot, claim: Claim) -> None:
         """Keep a place until the thread has ended that is still at work on its connection."""
@@ -348,7 +352,10 @@ class QueuePool:
 
     def collect(self) -> None:
         """Give up what was dropped; it stays noted until that is done."""
-        while (dropped := _first(self._dropped)) is not None:
+        for _ in range(len(self._dropped)):  # amid a step, each is noted again
+            dropped = _first(self._dropped)
+            if dropped is None:
+                return
             self.abandon(dropped if isinstance(dropped, Claim) else self._claim_of(dropped))
             _forget(self._dropped, dropped)
 
@@ -454,6 +461,7 @@ class QueuePool:
         for slot in self.ledger.forget():
             if slot.raw is not None:
                 slot.raw.finish()
+                slot.raw.orphan()
 
     __reduce__ = not_pickled
 
@@ -478,6 +486,21 @@ def _next(slots: list[Slot]) -> Slot | None:
     with suppress(IndexError):
         return slots.pop()
     return None
+
+
+def _abort_all(slots: list[Slot]) -> None:
+    """Close without any protocol what is on the list."""
+    slot: Slot | None = None
+    try:
+        while slots:
+            slot = None
+            slot = _next(slots)
+            if slot is not None:
+                slot.raw.abort()
+    except BaseException:
+        if slot is not None:
+            slot.raw.abort()  # once more is no harm
+        raise
 
 
 def _first(noted: Any) -> Any:
