@@ -416,6 +416,7 @@ class Mutex:
             raise RuntimeError("it is another thread's")
         self._depth -= 1
         if self._depth == 0:
+            self._owner = None
             self._scheduler.pause("has unlocked")
 
     def __enter__(self) -> None:
