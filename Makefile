@@ -3,7 +3,7 @@
 #   make test [ARGS='-k pool']        the tests, on every database that can be found or started
 #   make steps [ARGS='-k sqlite']     an exception at every line and every await, on each of them
 #   make fuzz [SECONDS=20 KIND=mysql SEED=1]   reads texts beside each server's own parser
-#   make model [PREEMPTIONS=2]        looks longer for what breaks the pool: its book, and its threads on every schedule
+#   make model [PREEMPTIONS=3]        looks longer for what breaks the pool: its book, and its threads on every schedule
 #   make storm [SECONDS=30 KIND=mysql]   500 threads, and 10 000 tasks, on a small pool: fair turns
 #   make soak [COUNT=300000 KIND=mysql]  very many short transactions: nothing grows
 #   make forks [COUNT=200 KIND=mysql]    forks amid traffic, and programs that end amid their work
@@ -13,7 +13,7 @@ VENV ?= .venv
 URL :=
 ARGS ?=
 SECONDS ?= 20
-PREEMPTIONS ?= 2
+PREEMPTIONS ?= 3
 BIN := $(VENV)/bin
 comma := ,
 EXTRA := $(if $(filter postgres%,$(URL)),$(comma)postgresql)$(if $(filter mysql% mariadb%,$(URL)),$(comma)mysql)

@@ -3,6 +3,10 @@
 Code under test calls `Scheduler.pause` by its doubles: a mutex, a cell, a sleep, a list, a server.
 There a choice is made: the thread goes on, another one does, a wait times out, the victim is
 interrupted.  Time is virtual.  The same choices lead to the same schedule.
+
+`explore` may give up a schedule in a state that it has seen with as many preemptions left: whatever
+could follow is played from there.  That is sound as far as a fingerprint tells of all that what
+follows depends on, the looks at each step and at the end included; a test compares.
 """
 
 from __future__ import annotations
@@ -12,7 +16,10 @@ import random
 import sys
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import chain, groupby, permutations, product
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from tests.unit.fingerprints import BEGINNING, Fingerprint, handled, moment, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +27,8 @@ if TYPE_CHECKING:
 
 #: No scene takes more steps than this.
 MOST_STEPS = 3000
+#: Why a schedule was given up that has not failed.
+SEEN = "it came to a state that was seen before"
 
 
 class ScheduleError(AssertionError):
@@ -27,7 +36,7 @@ class ScheduleError(AssertionError):
 
 
 class Abandoned(BaseException):
-    """Ends the threads of a schedule that has failed."""
+    """Ends the threads of a schedule that has failed, or was given up."""
 
 
 class Chooser(Protocol):
@@ -35,36 +44,67 @@ class Chooser(Protocol):
 
     by_line: bool
 
-    def choose(self, costs: Sequence[int]) -> int:
-        """Return which of the options it is; each costs so many preemptions."""
+    def choose(self, costs: Sequence[int], state: Callable[[], bytes | None]) -> int | None:
+        """Return which of the options it is, or None: no further; each costs some preemptions.
+
+        At the end there are no options.
+        """
+
+
+class Way(NamedTuple):
+    """A choice that was made, or is to be: in which state, and what was chosen before."""
+
+    before: Way | None
+    choice: int
+    spent: int  # preemptions, until then
+    state: bytes | None
+
+    def all(self) -> Iterator[Way]:
+        way: Way | None = self
+        while way is not None:
+            yield way
+            way = way.before
 
 
 class Script:
-    """Goes by the choices it was given, then always on; notes what else there was to choose."""
+    """Goes a way, then always on, until it comes to a state that was seen; notes other ways."""
 
-    def __init__(self, plan: Sequence[int] = (), *, by_line: bool = False) -> None:
-        self.plan = plan
+    def __init__(
+        self,
+        way: Way | None = None,
+        spent: int = 0,
+        seen: set[bytes] | None = None,
+        *,
+        by_line: bool = False,
+    ) -> None:
         self.by_line = by_line
-        self.made: list[int] = []
-        self.costs: list[Sequence[int]] = []
+        self.others: list[tuple[Way, int]] = []
+        self._way = way
+        self._plan = [] if way is None else [one.choice for one in way.all()]
+        self._spent = spent
+        self._seen = seen
 
-    def choose(self, costs: Sequence[int]) -> int:
-        step = len(self.made)
-        choice = self.plan[step] if step < len(self.plan) else 0
-        self.made.append(choice)
-        self.costs.append(costs)
-        return choice
+    def choose(self, costs: Sequence[int], state: Callable[[], bytes | None]) -> int | None:
+        if self._plan:
+            return self._plan.pop()
+        here = None
+        if self._seen is not None:
+            here = state()
+            if here in self._seen:
+                self._look_for_circle(here)
+                return None
+            if here is not None:
+                self._seen.add(here)
+        for choice in range(1, len(costs)):
+            way = Way(self._way, choice, self._spent, here)
+            self.others.append((way, self._spent + costs[choice]))
+        self._way = Way(self._way, 0, self._spent, here)
+        return 0
 
-    def following(self, budget: int) -> list[int] | None:
-        """Return the plan that comes next, depth first, at so many preemptions; None at the end."""
-        spent = [0]
-        for choice, costs in zip(self.made, self.costs, strict=True):
-            spent.append(spent[-1] + costs[choice])
-        for step in reversed(range(len(self.made))):
-            for choice in range(self.made[step] + 1, len(self.costs[step])):
-                if spent[step] + self.costs[step][choice] <= budget:
-                    return [*self.made[:step], choice]
-        return None
+    def _look_for_circle(self, here: bytes) -> None:
+        ways = () if self._way is None else self._way.all()
+        if any(way.state == here and way.spent == self._spent for way in ways):
+            raise ScheduleError("the schedule goes in a circle")
 
 
 class Drawn:
@@ -74,21 +114,36 @@ class Drawn:
         self.by_line = by_line
         self._random = random.Random(seed)
 
-    def choose(self, costs: Sequence[int]) -> int:
-        if self._random.random() < 0.7:
+    def choose(self, costs: Sequence[int], _state: Callable[[], bytes | None]) -> int:
+        if not costs or self._random.random() < 0.7:
             return 0
         return self._random.randrange(len(costs))
 
 
-def explore(play: Callable[[Chooser], None], preemptions: int, *, by_line: bool = False) -> int:
-    """Play every schedule of so many preemptions at most; return how many there are."""
-    plan: list[int] | None = []
+def explore(
+    play: Callable[[Chooser], None],
+    preemptions: int,
+    *,
+    by_line: bool = False,
+    seen: set[bytes] | None = None,
+) -> int:
+    """Play every schedule of so many preemptions at most; return how many there are.
+
+    Those of fewer preemptions come first, so that a state that is in `seen` had at least as many
+    left; among the others the search is depth first, so that a circle leads to what is before it.
+    """
+    if by_line and seen is not None:
+        raise AssertionError("bug: by line, a state is more than its fingerprint")
+    ways: list[list[Way | None]] = [[None], *([] for _ in range(preemptions))]
     count = 0
-    while plan is not None:
-        script = Script(plan, by_line=by_line)
-        play(script)
-        count += 1
-        plan = script.following(preemptions)
+    for spent, these in enumerate(ways):
+        while these:
+            script = Script(these.pop(), spent, seen, by_line=by_line)
+            play(script)
+            count += 1
+            for way, cost in script.others:
+                if cost <= preemptions:
+                    ways[cost].append(way)
     return count
 
 
@@ -108,7 +163,13 @@ class Actor:
         self.was_interrupted = False
         self.was_forgotten = False  # it waited when nobody else could run
         self.error: BaseException | None = None
-        self.ident = 0
+        self.ident = 0  # while it is at work, or was
+
+    def facts(self) -> tuple[Any, ...]:
+        """Return what matters of it at a choice: `how` is set by that before it is read."""
+        act = None if self.has_begun else self.act
+        state = (act, self.has_begun, self.has_ended, self.is_victim, self.was_interrupted)
+        return (*state, self.was_forgotten, self.ready, self.until, type(self.error))
 
     def can_run(self) -> bool:
         return not self.has_ended and (self.ready is None or self.ready())
@@ -125,13 +186,13 @@ class Scheduler:
         self.failure: str | None = None
         self.watch: Callable[[], None] = lambda: None
         self.story: list[tuple[float, str, str]] = []
-        self._now = 1000.0
+        self._now = BEGINNING
         self._over = threading.Lock()
 
     # -- the clock -----------------------------------------------------------------------------
 
     def monotonic(self) -> float:
-        """No two moments are the same."""
+        """Return a time that is not told again; only what is late gets on to the next moment."""
         self._now += 1e-6
         return self._now
 
@@ -140,13 +201,14 @@ class Scheduler:
     def add(self, name: str, act: Callable[[], None], *, is_victim: bool = False) -> None:
         self.actors.append(Actor(name, act, is_victim=is_victim))
 
-    def run(self) -> None:
-        """Run all actors to their end; no garbage is collected amid them."""
+    def run(self) -> bool:
+        """Run all actors, no garbage is collected amid them; tell whether to their end."""
         gc.disable()
         try:
             self._run()
         finally:
             gc.enable()
+        return self.failure is None
 
     def _run(self) -> None:
         self._over.acquire()
@@ -159,11 +221,11 @@ class Scheduler:
         self.current = None
         for thread in threads:
             thread.join()
-        if self.failure is not None:
+        if self.failure not in {None, SEEN}:
             raise ScheduleError(f"{self.failure}\n{self.told()}")
 
     def told(self) -> str:
-        return "\n".join(f"{now - 1000:9.3f} {name}: {what}" for now, name, what in self.story)
+        return "\n".join(f"{now - BEGINNING:9.3f} {name}: {what}" for now, name, what in self.story)
 
     def _live(self, actor: Actor) -> None:
         actor.gate.acquire()
@@ -232,6 +294,8 @@ class Scheduler:
     def _choose(self) -> Actor | None:
         living = [actor for actor in self.actors if not actor.has_ended]
         if not living:
+            if self.failure is None:
+                self._chooser.choose((), self._state)  # it may note how it ends
             return None
         if self.failure is None:
             self._look()
@@ -241,17 +305,62 @@ class Scheduler:
         if not any(how != "is interrupted" for _, how, _ in options):
             self.failure = "nobody can run: " + ", ".join(actor.name for actor in living)
             return living[0]
-        choice = self._chooser.choose([cost for *_, cost in options])
+        choice = self._chosen([cost for *_, cost in options])
+        if choice is None:
+            return living[0]
         actor, how, _ = options[choice]
         if how == "is late" and actor.until is not None:
             actor.was_forgotten = not any(one.can_run() for one in living)
-            self._now = max(self._now, actor.until)
+            self._now = max(self._now, BEGINNING + (moment(actor.until) + 1) / 1000)
         if how == "is interrupted":
             actor.is_victim, actor.was_interrupted = False, True
         if actor is not self.current or how != "on":
             self._note(actor, how if actor.has_begun else "begins")
         actor.how = how
         return actor
+
+    def _chosen(self, costs: Sequence[int]) -> int | None:
+        try:
+            choice = self._chooser.choose(costs, self._state)
+        except AssertionError as exc:
+            self.failure = str(exc)
+            return None
+        if choice is None:
+            self.failure = SEEN
+        return choice
+
+    def _state(self) -> bytes | None:
+        """Return what tells this state from others, if it can be told; see `Fingerprint`.
+
+        Who is who among the actors is told by where they are, not by their names: a state is the
+        same as one where two of them have changed their parts.  Where two are at the same place,
+        both orders are tried.
+        """
+        frames = sys._current_frames()
+        stacks = {one: list(stack(frames.get(one.ident), _PAUSE, _LIVE)) for one in self.actors}
+
+        def place(actor: Actor) -> Any:
+            places = [(frame.f_code.co_qualname, frame.f_lasti) for frame in stacks[actor]]
+            return (*actor.facts()[1:4], type(actor.error).__name__, places)
+
+        alike = [list(these) for _, these in groupby(sorted(self.actors, key=place), place)]
+        orders = product(*(permutations(these) for these in alike))
+        found = [self._fingerprint(list(chain(*order)), stacks) for order in orders]
+        return min((one for one in found if one is not None), default=None)
+
+    def _fingerprint(
+        self, actors: list[Actor], stacks: dict[Actor, list[FrameType]]
+    ) -> bytes | None:
+        aliases = {alias: one for one in actors for alias in (one.ident, one.name) if alias}
+        told, exceptions = Fingerprint(self._now, aliases), handled()
+        for one in (self, *actors):
+            told.name(one)
+        for actor in actors:
+            told.say(actor.facts())
+            told.say((exceptions.get(actor.ident) if stacks[actor] else None,))
+            told.say_stack(stacks[actor])
+        told.say((self.current, self.watch))
+        return told.digest()
 
     def _look(self) -> None:
         try:
@@ -274,11 +383,17 @@ class Scheduler:
             if actor.is_victim and actor.has_begun:
                 yield actor, "is interrupted", int(me is not None and actor is not me)
         late = [a for a in living if a.until is not None and not a.can_run()]
-        if able:
-            for actor in late:
-                yield actor, "is late", 1
-        elif late:
-            yield min(late, key=lambda actor: actor.until or 0.0), "is late", 0
+        soonest = min(map(self._left, late), default=0)
+        for actor in late:
+            if able or self._left(actor) == soonest:
+                yield actor, "is late", int(bool(able))
+
+    def _left(self, actor: Actor) -> int:
+        """Return the milliseconds until its time is over."""
+        return max(0, moment(actor.until or 0.0) - moment(self._now))
+
+
+_PAUSE, _LIVE = Scheduler.pause.__code__, Scheduler._live.__code__
 
 
 class Mutex:
@@ -301,6 +416,7 @@ class Mutex:
             raise RuntimeError("it is another thread's")
         self._depth -= 1
         if self._depth == 0:
+            self._owner = None
             self._scheduler.pause("has unlocked")
 
     def __enter__(self) -> None:

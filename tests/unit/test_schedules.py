@@ -1,7 +1,8 @@
 """The pool on every schedule of a few threads, as long as few are preempted; or on drawn ones.
 
-`make model` allows two preemptions, or as many as PREEMPTIONS says; SEED is where drawing begins.
-A failure prints the schedule that led to it.
+`make model` allows three preemptions, or as many as PREEMPTIONS says, and gives a schedule up in a
+state that was seen before, which costs more than it saves at one; SEED is where drawing begins.  A
+failure prints the schedule that led to it.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from hypothesis import settings
 from plainsql._sync.pool import QueuePool
 from plainsql.errors import AuthenticationError, ConnectError, PoolClosed
 from tests.unit.pool_scenes import TIMEOUT, World
-from tests.unit.schedules import Drawn, explore
+from tests.unit.schedules import Drawn, ScheduleError, Scheduler, explore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from plainsql.ledger import Claim, Slot
     from tests.unit.schedules import Chooser
 
 IS_LONG = settings.get_current_profile_name() == "model"
-PREEMPTIONS = int(os.environ.get("PREEMPTIONS", "2" if IS_LONG else "1"))
+PREEMPTIONS = int(os.environ.get("PREEMPTIONS", "3" if IS_LONG else "1"))
+BY_LINE = int(IS_LONG)
 DRAWN = 2_000 if IS_LONG else 20
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(2**32)))
 
@@ -180,16 +182,18 @@ each_scene = pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__
 def test_nobody_is_forgotten_and_nothing_lost_on_any_schedule(
     scene: Callable[[Chooser], None],
 ) -> None:
-    count = explore(scene, PREEMPTIONS)
-    print(f"{scene.__name__}: {count} schedules of {PREEMPTIONS} preemptions at most")
+    seen: set[bytes] | None = set() if PREEMPTIONS > 1 else None
+    count = explore(scene, PREEMPTIONS, seen=seen)
+    states = "all" if seen is None else len(seen)
+    print(f"{scene.__name__}: {count} schedules of {PREEMPTIONS} preemptions, {states} states")
     assert count > 10
 
 
 @each_scene
 def test_nobody_is_forgotten_and_nothing_lost_at_any_line(scene: Callable[[Chooser], None]) -> None:
     """Before each line of the pool and its book a victim is interrupted, or others have a turn."""
-    count = explore(scene, PREEMPTIONS - 1, by_line=True)
-    print(f"{scene.__name__}: {count} schedules by line, of {PREEMPTIONS - 1} preemptions at most")
+    count = explore(scene, BY_LINE, by_line=True)
+    print(f"{scene.__name__}: {count} schedules by line, of {BY_LINE} preemptions at most")
     assert count > 1
 
 
@@ -217,6 +221,63 @@ class LooksTooEarly(QueuePool):
         return super()._wait(claim, deadline)
 
 
-def test_a_pool_that_looks_for_what_was_dropped_too_early_is_found_out() -> None:
+@pytest.mark.parametrize("seen", [None, set()], ids=["every schedule", "every state"])
+def test_a_pool_that_looks_for_what_was_dropped_too_early_is_found_out(
+    seen: set[bytes] | None,
+) -> None:
     with pytest.raises(AssertionError, match="forgotten"):
-        explore(lambda chooser: one_is_dropped_while_two_wait(chooser, LooksTooEarly), 1)
+        explore(lambda one: one_is_dropped_while_two_wait(one, LooksTooEarly), 1, seen=seen)
+
+
+# -- what is given up is no loss ------------------------------------------------------------------
+
+
+class Noting:
+    """Notes in which states another chooser chooses, and what comes of it; also where it ends."""
+
+    by_line = False
+
+    def __init__(self, chooser: Chooser, noted: dict[bytes | None, set[tuple[int, ...]]]) -> None:
+        self._chooser = chooser
+        self._noted = noted
+
+    def choose(self, costs: Sequence[int], state: Callable[[], bytes | None]) -> int | None:
+        self._noted.setdefault(state(), set()).add(tuple(sorted(costs)))
+        return self._chooser.choose(costs, state)
+
+
+COMPARED = [
+    three_take_and_give_back,
+    one_is_handed_over_while_time_runs_out,
+    who_disposes_is_interrupted,
+    the_pool_is_closed_amid_its_use,
+]
+
+
+@pytest.mark.parametrize("scene", COMPARED, ids=lambda scene: scene.__name__)
+def test_the_same_states_and_ends_are_reached_when_schedules_are_given_up(
+    scene: Callable[[Chooser], None],
+) -> None:
+    all_of_them: dict[bytes | None, set[tuple[int, ...]]] = {}
+    count = explore(lambda chooser: scene(Noting(chooser, all_of_them)), 1)
+    noted: dict[bytes | None, set[tuple[int, ...]]] = {}
+    fewer = explore(lambda chooser: scene(Noting(chooser, noted)), 1, seen=set())
+    assert fewer < count
+    assert noted == all_of_them
+    assert all(len(choices) == 1 for choices in noted.values()), "a state is not always the same"
+    assert () in {choices for these in noted.values() for choices in these}, "none has ended"
+
+
+def test_a_schedule_that_goes_in_a_circle_is_found_out() -> None:
+    def play(chooser: Chooser) -> None:
+        scheduler = Scheduler(chooser, ())
+
+        def turn() -> None:
+            while True:
+                scheduler.pause("turns")
+
+        scheduler.add("A", turn)
+        scheduler.run()
+
+    with pytest.raises(ScheduleError, match="in a circle"):
+        explore(play, 0, seen=set())
