@@ -212,7 +212,8 @@ class World:
         for actor in self.scheduler.actors:
             if actor.error is not None and not isinstance(actor.error, allowed):
                 raise AssertionError(f"{actor.name} ended by {actor.error!r}") from actor.error
-            forgotten = isinstance(actor.error, PoolTimeout) and actor.was_forgotten
+            timed_out_alone = isinstance(actor.error, PoolTimeout) and actor.was_alone
+            forgotten = actor.was_forgotten or timed_out_alone
             assert not forgotten, f"{actor.name} was forgotten"
         status = self.pool.status()
         sizes = (status.busy, status.connecting, status.waiting)

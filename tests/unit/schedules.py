@@ -161,7 +161,8 @@ class Actor:
         self.how = "on"
         self.has_begun = self.has_ended = False
         self.was_interrupted = False
-        self.was_forgotten = False  # it waited when nobody else could run
+        self.was_alone = False  # its time ran out when nobody else could run
+        self.was_forgotten = False  # and that in a cell, where it waited for others
         self.error: BaseException | None = None
         self.ident = 0  # while it is at work, or was
 
@@ -169,7 +170,14 @@ class Actor:
         """Return what matters of it at a choice: `how` is set by that before it is read."""
         act = None if self.has_begun else self.act
         state = (act, self.has_begun, self.has_ended, self.is_victim, self.was_interrupted)
-        return (*state, self.was_forgotten, self.ready, self.until, type(self.error))
+        return (
+            *state,
+            self.was_alone,
+            self.was_forgotten,
+            self.ready,
+            self.until,
+            type(self.error),
+        )
 
     def can_run(self) -> bool:
         return not self.has_ended and (self.ready is None or self.ready())
@@ -310,7 +318,7 @@ class Scheduler:
             return living[0]
         actor, how, _ = options[choice]
         if how == "is late" and actor.until is not None:
-            actor.was_forgotten = not any(one.can_run() for one in living)
+            actor.was_alone = not any(one.can_run() for one in living)
             self._now = max(self._now, BEGINNING + (moment(actor.until) + 1) / 1000)
         if how == "is interrupted":
             actor.is_victim, actor.was_interrupted = False, True
@@ -441,6 +449,9 @@ class Cell:
         until = self._scheduler.monotonic() + max(0.0, seconds)
         woken = self._scheduler.pause("waits", lambda: self._rung, until)
         self._rung = False
+        me = self._scheduler.current
+        if me is not None and not woken and me.was_alone:
+            me.was_forgotten = True
         return woken
 
 
