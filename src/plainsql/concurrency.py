@@ -376,9 +376,11 @@ class Twin:
     """A descriptor of the same socket, so that no other one that gets its number can be meant."""
 
     def __init__(self, fd: int) -> None:
-        import socket
+        import _socket
 
-        self._socket = socket.socket(fileno=os.dup(fd))
+        # in one call of C: an interrupt in between would lose the descriptor
+        numbers = map(_socket.dup, (fd,))
+        self._socket = next(map(_socket.socket, (-1,), (-1,), (-1,), numbers))
 
     def shut(self) -> None:
         """Shut the socket, for the driver's descriptor, too."""
