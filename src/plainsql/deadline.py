@@ -20,8 +20,8 @@ def within(seconds: float, connect: Callable[[], Any]) -> Any:
     """
     made: list[Any] = []
     failed: list[BaseException] = []
-    is_over = threading.Lock()
-    is_over.acquire()
+    running = threading.Lock()  # taken while the thread is at work
+    running.acquire()
     is_given_up = False
 
     def work() -> None:
@@ -29,13 +29,13 @@ def within(seconds: float, connect: Callable[[], Any]) -> Any:
             made.append(connect())
         except BaseException as exc:  # noqa: BLE001 - it belongs to the caller
             failed.append(exc.with_traceback(None))
-        is_over.release()
+        running.release()
         if is_given_up:
             _close(made)
 
     try:
         threading.Thread(target=work, name="plainsql-connect", daemon=True).start()
-        if not is_over.acquire(timeout=seconds):
+        if not running.acquire(timeout=seconds):
             raise TimeoutError
         if failed:
             raise failed[0]
