@@ -12,8 +12,10 @@ import threading
 import time
 from _thread import RLock
 from contextlib import ExitStack, suppress
+from functools import partial
 from heapq import heappop, heappush
-from itertools import repeat
+from itertools import count, repeat
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
@@ -29,17 +31,16 @@ if TYPE_CHECKING:
     from plainsql.dialect import Dialect
     from plainsql.driver import Many
 
+    #: When, in what order, and what is to be called.
+    Ring = tuple[float, int, Callable[[], None]]
+
 T = TypeVar("T")
 
-#: Counts the forks that this process is the child of.
-forks = 0
 #: What begins afresh in a child: `begin_in_child` of each is called there before anything else.
 at_fork: WeakSet[Any] = WeakSet()
 
 
 def _begin_in_child() -> None:
-    global forks
-    forks += 1
     row.begin_in_child()
     with ExitStack() as stack:  # each has its turn, though an interrupt comes to another one
         for one in list(at_fork):
@@ -307,32 +308,34 @@ async def execute_many_async(link: Any, sql: str, rows: Sequence[Any], many: Man
 
 
 class Timer:
-    """Calls functions at their times, in one thread for the whole process; begun when needed."""
+    """Calls functions at their times, in one thread for the whole process; begun when needed.
+
+    One call of C gives the thread what it is to ring: an interrupt comes before or after it, and
+    leaves no lock behind that is taken, nor a thread that sleeps on.
+    """
 
     def __init__(self) -> None:
-        self._begin_afresh()
+        self.begin_in_child()
+        at_fork.add(self)
 
-    def _begin_afresh(self) -> None:
-        self._forks = forks
-        self._changed = threading.Condition()
-        self._times: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
+    def begin_in_child(self) -> None:
+        """Begin anew after a fork: the thread, and what it was given, are the parent's."""
+        self._numbers, self._mutex = count(), Mutex()
+        self._given: SimpleQueue[Ring] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def ring_at(self, when: float, act: Callable[[], None]) -> None:
         """Call `act` at that time of the monotonic clock; it must not block."""
-        if self._forks != forks:
-            self._begin_afresh()
-        with self._changed:
-            self._count += 1
-            heappush(self._times, (when, self._count, act))
-            if self._thread is None:
+        self._given.put((when, next(self._numbers), act))
+        if self._thread is None:
+            with self._mutex:
                 self._begin()
-            elif self._times[0][2] is act:
-                self._changed.notify()
 
     def _begin(self) -> None:
-        thread = threading.Thread(target=self._work, name="plainsql-timer", daemon=True)
+        if self._thread is not None:
+            return
+        work = partial(_ring_all, self._given)
+        thread = threading.Thread(target=work, name="plainsql-timer", daemon=True)
         try:
             thread.start()
         except RuntimeError:
@@ -341,20 +344,25 @@ class Timer:
             return  # Python 3.12 begins none any more: what still works has no limits
         self._thread = thread
 
-    def _work(self) -> None:
-        while True:
-            try:
-                self._next()()
-            except Exception as exc:  # noqa: BLE001 - the limits of all others depend on this thread
-                told = (type(exc), exc, exc.__traceback__, self._thread)
-                threading.excepthook(threading.ExceptHookArgs(told))
-                del exc, told
 
-    def _next(self) -> Callable[[], None]:
-        with self._changed:
-            while not self._times or self._times[0][0] > time.monotonic():
-                self._changed.wait(self._times[0][0] - time.monotonic() if self._times else None)
-            return heappop(self._times)[2]
+def _ring_all(given: SimpleQueue[Ring]) -> None:
+    """Ring what is given, for ever; of two threads that do, each rings what it got."""
+    times: list[Ring] = []
+    while True:
+        try:
+            _next(given, times)()
+        except Exception as exc:  # noqa: BLE001 - the limits of all others depend on this thread
+            told = (type(exc), exc, exc.__traceback__, threading.current_thread())
+            threading.excepthook(threading.ExceptHookArgs(told))
+            del exc, told
+
+
+def _next(given: SimpleQueue[Ring], times: list[Ring]) -> Callable[[], None]:
+    """Wait for the first of all times, and return what is to be called then."""
+    while (left := times[0][0] - time.monotonic() if times else threading.TIMEOUT_MAX) > 0:
+        with suppress(Empty):
+            heappush(times, given.get(timeout=min(left, threading.TIMEOUT_MAX)))
+    return heappop(times)[2]
 
 
 ring_at = Timer().ring_at
@@ -400,9 +408,11 @@ class Twin:
     """A descriptor of the same socket, so that no other one that gets its number can be meant."""
 
     def __init__(self, fd: int) -> None:
-        import socket
+        import _socket
 
-        self._socket = socket.socket(fileno=os.dup(fd))
+        # in one call of C: an interrupt in between would lose the descriptor
+        numbers = map(_socket.dup, (fd,))
+        self._socket = next(map(_socket.socket, (-1,), (-1,), (-1,), numbers))
 
     def shut(self) -> None:
         """Shut the socket, for the driver's descriptor, too."""

@@ -7,7 +7,6 @@ does not count at all; so the deadline is kept from outside.
 from __future__ import annotations
 
 import threading
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,35 +18,38 @@ def within(seconds: float, connect: Callable[[], Any]) -> Any:
 
     TimeoutError after `seconds`; the thread goes on until the driver gives up by itself.
     """
-    delivered: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-    claim = threading.Lock()  # taken once and kept: by the thread's result, or by giving up
+    made: list[Any] = []
+    failed: list[BaseException] = []
+    running = threading.Lock()  # taken while the thread is at work
+    running.acquire()
+    is_given_up = False
 
     def work() -> None:
-        raw, error = None, None
         try:
-            raw = connect()
+            made.append(connect())
         except BaseException as exc:  # noqa: BLE001 - it belongs to the caller
-            error = exc.with_traceback(None)
-        if claim.acquire(blocking=False):
-            delivered.put((raw, error))
-        elif raw is not None:
-            raw.close()
+            failed.append(exc.with_traceback(None))
+        running.release()
+        if is_given_up:
+            _close(made)
 
-    threading.Thread(target=work, name="plainsql-connect", daemon=True).start()
-    interrupt: BaseException | None = None
     try:
-        raw, error = delivered.get(timeout=seconds)
-    except BaseException as exc:
-        if claim.acquire(blocking=False):
-            if isinstance(exc, Empty):
-                raise TimeoutError from None
-            raise
-        raw, error = delivered.get()
-        interrupt = None if isinstance(exc, Empty) else exc
-    if interrupt is not None:
-        if raw is not None:
-            raw.close()
-        raise interrupt
-    if error is not None:
-        raise error
-    return raw
+        threading.Thread(target=work, name="plainsql-connect", daemon=True).start()
+        if not running.acquire(timeout=seconds):
+            raise TimeoutError
+        if failed:
+            raise failed[0]
+        return made[0]  # which stays there: an interrupt may come as it is taken
+    except BaseException:
+        is_given_up = True
+        _close(made)
+        raise
+
+
+def _close(made: list[Any]) -> None:
+    """Close the connection, if it is there: here, or in the other thread, whichever is first."""
+    try:
+        raw = made.pop()
+    except IndexError:
+        return
+    raw.close()

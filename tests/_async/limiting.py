@@ -5,12 +5,15 @@ What freezes, and what swallows all that is sent, stands in `tests/faults`.
 
 from __future__ import annotations
 
+import gc
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from plainsql._async.watch import AsyncWatch
 from plainsql.aio import AsyncSession, async_sessionmaker
 from plainsql.errors import ArgumentError, QueryCanceled, StatementTimeout, UniqueViolation
 from tests.beside import AsyncBeside, until_async
@@ -275,6 +278,49 @@ async def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open_and_nothin
     assert not link.watch.is_armed
     await connection.rollback()
     assert await connection.scalar("SELECT 1") == 1
+
+
+async def test_an_interrupt_before_the_timer_is_told_leaves_the_next_limits_as_they_are(
+    make_engine_async: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on the same connection, where that is kept."""
+    engine = make_engine_async(pool_size=1, max_overflow=0)
+
+    def interrupted(*_: object) -> None:
+        raise Fatal
+
+    async with engine.connect() as connection:
+        await connection.scalar("SELECT 1")
+        monkeypatch.setattr("plainsql._async.watch.ring_at_async", interrupted)
+        with pytest.raises(Fatal):
+            await connection.scalar("SELECT 1", timeout=LIMIT / 2)
+        monkeypatch.undo()
+    async with engine.connect() as connection:
+        beside = AsyncBeside(partial(connection.execute, LONG, timeout=LIMIT))
+        try:
+            await until_async(lambda: beside.is_over)
+        finally:
+            await connection.cancel()  # or it would never end
+        with pytest.raises(StatementTimeout):
+            await beside.result()
+
+
+async def test_a_closed_connection_does_not_outlive_itself_by_its_limit(
+    make_engine_async: Callable[..., Any],
+) -> None:
+    def watches() -> int:
+        gc.collect()
+        return sum(isinstance(one, AsyncWatch) for one in gc.get_objects())
+
+    async def use() -> None:
+        async with engine.connect() as connection:
+            assert await connection.scalar("SELECT 1") == 1
+
+    engine = make_engine_async(poolclass="NullPool", timeout=3600)
+    before = watches()
+    for _ in range(3):
+        await use()
+    await until_async(lambda: watches() <= before)
 
 
 # -- cancel -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from plainsql import text
 from plainsql.aio import AsyncSession
 from tests.beside import AsyncBeside, until_async
 from tests.sessions import Sessions
+from tests.steps.grounds import DESCRIPTORS
 from tests.steps.tripwire import was_raised_by_driver
 from tests.storms import SECONDS, AsyncStorm, kinds_async
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tests.servers import RawConnection
 
 SIZE = 2
+#: Seconds that no transaction takes here.
+LIMIT = 30.0
 #: So often nobody waits for calm, so that connects are interrupted, too.
 RUSH = 5
 
@@ -35,6 +38,11 @@ pytestmark = [
     # driver, too: then it is dropped, and whether it is closed by that is looked at in the end
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+
+def descriptors() -> int:
+    """How many are open, where that is told."""
+    return len(list(DESCRIPTORS.iterdir())) if DESCRIPTORS.exists() else 0
 
 
 class Work:
@@ -57,7 +65,10 @@ class Work:
     async def do(self, number: int) -> None:
         """Store a number in one of several ways."""
         self.begun.add(number)
-        ways: list[Any] = [self._plainly, self._in_a_savepoint, self._in_a_session, self._streaming]
+        ways: list[Any] = [
+            *(self._plainly, self._in_a_savepoint, self._in_a_session, self._streaming),
+            self._within_a_limit,
+        ]
         await ways[number % len(ways)](number)
         self.stored.add(number)
 
@@ -82,6 +93,10 @@ class Work:
             async with connection.stream(sql, params, batch=2) as stream:
                 found = [row.n async for row in stream]
             assert sorted(found) == nonces
+
+    async def _within_a_limit(self, number: int) -> None:
+        async with self.engine.begin(timeout=LIMIT) as connection:
+            await self._write(connection, number)
 
     async def _write(self, user: Any, number: int) -> None:
         await self._ask(user)
@@ -144,6 +159,7 @@ async def test_work_amid_a_storm_loses_and_mixes_nothing(
 
     monkeypatch.setattr(sys, "unraisablehook", note)
     sessions = Sessions(database_kind, raw_connect())
+    before = descriptors()
     engine = make_engine_async(
         pool_size=SIZE, max_overflow=0, pool_timeout=10, on_connect=sessions.note
     )
@@ -171,3 +187,6 @@ async def test_work_amid_a_storm_loses_and_mixes_nothing(
     assert (status.busy, status.connecting, status.waiting) == (0, 0, 0)
     assert not unraisable, "\n".join(unraisable)
     await until_async(lambda: sessions.alive() == engine.pool.status().idle)
+    await engine.dispose()
+    gc.collect()
+    await until_async(lambda: descriptors() <= before)

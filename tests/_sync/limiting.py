@@ -6,12 +6,15 @@ What freezes, and what swallows all that is sent, stands in `tests/faults`.
 
 from __future__ import annotations
 
+import gc
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from plainsql._sync.watch import Watch
 from plainsql import Session, sessionmaker
 from plainsql.errors import ArgumentError, QueryCanceled, StatementTimeout, UniqueViolation
 from tests.beside import Beside, until
@@ -276,6 +279,49 @@ def test_an_interrupt_as_a_limit_ends_leaves_no_descriptor_open_and_nothing_watc
     assert not link.watch.is_armed
     connection.rollback()
     assert connection.scalar("SELECT 1") == 1
+
+
+def test_an_interrupt_before_the_timer_is_told_leaves_the_next_limits_as_they_are(
+    make_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on the same connection, where that is kept."""
+    engine = make_engine(pool_size=1, max_overflow=0)
+
+    def interrupted(*_: object) -> None:
+        raise Fatal
+
+    with engine.connect() as connection:
+        connection.scalar("SELECT 1")
+        monkeypatch.setattr("plainsql._sync.watch.ring_at", interrupted)
+        with pytest.raises(Fatal):
+            connection.scalar("SELECT 1", timeout=LIMIT / 2)
+        monkeypatch.undo()
+    with engine.connect() as connection:
+        beside = Beside(partial(connection.execute, LONG, timeout=LIMIT))
+        try:
+            until(lambda: beside.is_over)
+        finally:
+            connection.cancel()  # or it would never end
+        with pytest.raises(StatementTimeout):
+            beside.result()
+
+
+def test_a_closed_connection_does_not_outlive_itself_by_its_limit(
+    make_engine: Callable[..., Any],
+) -> None:
+    def watches() -> int:
+        gc.collect()
+        return sum(isinstance(one, Watch) for one in gc.get_objects())
+
+    def use() -> None:
+        with engine.connect() as connection:
+            assert connection.scalar("SELECT 1") == 1
+
+    engine = make_engine(poolclass="NullPool", timeout=3600)
+    before = watches()
+    for _ in range(3):
+        use()
+    until(lambda: watches() <= before)
 
 
 # -- cancel -------------------------------------------------------------------------------------

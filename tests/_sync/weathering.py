@@ -17,6 +17,7 @@ from plainsql import text
 from plainsql import Session
 from tests.beside import Beside, until
 from tests.sessions import Sessions
+from tests.steps.grounds import DESCRIPTORS
 from tests.steps.tripwire import was_raised_by_driver
 from tests.storms import SECONDS, Storm, kinds
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tests.servers import RawConnection
 
 SIZE = 2
+#: Seconds that no transaction takes here.
+LIMIT = 30.0
 #: So often nobody waits for calm, so that connects are interrupted, too.
 RUSH = 5
 
@@ -36,6 +39,11 @@ pytestmark = [
     # driver, too: then it is dropped, and whether it is closed by that is looked at in the end
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+
+def descriptors() -> int:
+    """How many are open, where that is told."""
+    return len(list(DESCRIPTORS.iterdir())) if DESCRIPTORS.exists() else 0
 
 
 class Work:
@@ -58,7 +66,10 @@ class Work:
     def do(self, number: int) -> None:
         """Store a number in one of several ways."""
         self.begun.add(number)
-        ways: list[Any] = [self._plainly, self._in_a_savepoint, self._in_a_session, self._streaming]
+        ways: list[Any] = [
+            *(self._plainly, self._in_a_savepoint, self._in_a_session, self._streaming),
+            self._within_a_limit,
+        ]
         ways[number % len(ways)](number)
         self.stored.add(number)
 
@@ -83,6 +94,10 @@ class Work:
             with connection.stream(sql, params, batch=2) as stream:
                 found = [row.n for row in stream]
             assert sorted(found) == nonces
+
+    def _within_a_limit(self, number: int) -> None:
+        with self.engine.begin(timeout=LIMIT) as connection:
+            self._write(connection, number)
 
     def _write(self, user: Any, number: int) -> None:
         self._ask(user)
@@ -145,6 +160,7 @@ def test_work_amid_a_storm_loses_and_mixes_nothing(
 
     monkeypatch.setattr(sys, "unraisablehook", note)
     sessions = Sessions(database_kind, raw_connect())
+    before = descriptors()
     engine = make_engine(
         pool_size=SIZE, max_overflow=0, pool_timeout=10, on_connect=sessions.note
     )
@@ -172,3 +188,6 @@ def test_work_amid_a_storm_loses_and_mixes_nothing(
     assert (status.busy, status.connecting, status.waiting) == (0, 0, 0)
     assert not unraisable, "\n".join(unraisable)
     until(lambda: sessions.alive() == engine.pool.status().idle)
+    engine.dispose()
+    gc.collect()
+    until(lambda: descriptors() <= before)

@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
+from plainsql import concurrency
 from plainsql.concurrency import Timer
 from tests.beside import until
+from tests.unit.interrupting import interrupted_everywhere
+
+
+def nothing() -> None:
+    """Be called."""
 
 
 def test_it_rings_at_its_times_whatever_their_order() -> None:
@@ -85,3 +91,42 @@ def test_what_fails_is_told_and_the_others_ring(monkeypatch: pytest.MonkeyPatch)
     assert rung.wait(10)
     (one,) = told
     assert (one.exc_type, one.thread.name) == (IndexError, "plainsql-timer")
+
+
+@pytest.mark.parametrize("each", ["line", "opcode"])
+def test_it_rings_on_whatever_was_interrupted_when_it_was_told(each: str) -> None:
+    """Also where the thread sleeps, and what was interrupted is what comes first."""
+    timer = Timer()
+    timer.ring_at(time.monotonic() + 60, nothing)
+
+    def tell() -> None:
+        timer.ring_at(time.monotonic(), nothing)
+
+    for _ in interrupted_everywhere(tell, concurrency, each):
+        rung = threading.Event()
+        timer.ring_at(time.monotonic() + 0.01, rung.set)
+        assert rung.wait(10)
+
+
+def test_an_interrupt_as_the_thread_is_begun_costs_no_rings() -> None:
+    timers: list[Timer] = []
+
+    def begin() -> None:
+        timers.append(Timer())
+        timers[-1].ring_at(time.monotonic(), nothing)
+
+    for _ in interrupted_everywhere(begin, concurrency):
+        rung = threading.Event()
+        (timers or [Timer()])[-1].ring_at(time.monotonic(), rung.set)
+        assert rung.wait(10)
+
+
+def test_what_rings_in_a_thousand_years_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timer, rung, told = Timer(), threading.Event(), list[Any]()
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    timer.ring_at(time.monotonic() + 1e11, nothing)
+    timer.ring_at(time.monotonic() + 0.01, rung.set)
+    assert rung.wait(10)
+    assert told == []

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from plainsql.concurrency import AsyncErrand, AsyncMutex, Twin, cancel_async, ring_at_async
 from plainsql.errors import NotSupportedError
@@ -33,8 +35,8 @@ class AsyncWatch:
     """
 
     __slots__ = (
-        "_dialect", "_due", "_errand", "_mutex", "_own", "_raw", "_rings", "_twin", "asked", "cut",
-        "ends", "limit",
+        "__weakref__", "_dialect", "_due", "_errand", "_mutex", "_own", "_raw", "_rings", "_twin",
+        "asked", "cut", "ends", "limit",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, raw: Any, own: Any) -> None:
@@ -91,10 +93,11 @@ class AsyncWatch:
         """Let the timer ring then, at the latest; called with the lock held."""
         self._due = when
         if self._rings is None or when < self._rings:
-            self._rings = when
-            ring_at_async(when, self._ring)
+            ring_at_async(when, partial(_ring, ref(self)))
+            self._rings = when  # not before: an interrupt may come instead
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Do what is due; called when the timer rings."""
         with self._mutex:
             now = time.monotonic()
             if self._rings is not None and self._rings <= now:
@@ -122,3 +125,10 @@ class AsyncWatch:
                 self._dialect.abort(self._own)
             else:
                 self._twin.shut()
+
+
+def _ring(watch: ref[AsyncWatch]) -> None:
+    """Ring, if the watch is still there: the timer keeps no connection that nobody else does."""
+    there = watch()
+    if there is not None:
+        there.ring()

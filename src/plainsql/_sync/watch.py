@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from plainsql.concurrency import Errand, Mutex, Twin, cancel, ring_at
 from plainsql.errors import NotSupportedError
@@ -34,8 +36,8 @@ class Watch:
     """
 
     __slots__ = (
-        "_dialect", "_due", "_errand", "_mutex", "_own", "_raw", "_rings", "_twin", "asked", "cut",
-        "ends", "limit",
+        "__weakref__", "_dialect", "_due", "_errand", "_mutex", "_own", "_raw", "_rings", "_twin",
+        "asked", "cut", "ends", "limit",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, raw: Any, own: Any) -> None:
@@ -92,10 +94,11 @@ class Watch:
         """Let the timer ring then, at the latest; called with the lock held."""
         self._due = when
         if self._rings is None or when < self._rings:
-            self._rings = when
-            ring_at(when, self._ring)
+            ring_at(when, partial(_ring, ref(self)))
+            self._rings = when  # not before: an interrupt may come instead
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Do what is due; called when the timer rings."""
         with self._mutex:
             now = time.monotonic()
             if self._rings is not None and self._rings <= now:
@@ -123,3 +126,10 @@ class Watch:
                 self._dialect.abort(self._own)
             else:
                 self._twin.shut()
+
+
+def _ring(watch: ref[Watch]) -> None:
+    """Ring, if the watch is still there: the timer keeps no connection that nobody else does."""
+    there = watch()
+    if there is not None:
+        there.ring()
