@@ -406,8 +406,10 @@ class AsyncQueuePool:
             with self._mutex:
                 self.ledger.empty()
             await self._close_stale()
-            if not self.ledger.slots:
-                self.loop = None  # another one may have it
+            if self.loop is not None and not self.ledger.slots:
+                self.loop = None  # another one may have it, and the clock of this one may stop
+                if self._leak_after is not None:
+                    self._leaks = AsyncLeaks(self, self._leak_after)
         except BaseException:
             self.abandon(Claim())  # nobody's: it mends what was left half done
             raise
