@@ -32,7 +32,7 @@ from plainsql.concurrency import (
 )
 from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
 from plainsql.holders import note_site, note_stack, site, told
-from plainsql.ledger import Claim, Ledger, Slot
+from plainsql.ledger import FOREVER, Claim, Ledger, Slot
 from plainsql.outage import FIRST, Gate
 from plainsql.url import not_pickled
 
@@ -163,10 +163,11 @@ class AsyncQueuePool:
         own = sum(held.owner == claim.owner for _, held in holders)
         me = name_owner_async(claim.owner)
         kind = me.partition(" ")[0]
+        limit = "" if status.max == FOREVER else f" of {status.max:g}"
         error = PoolTimeout(
             f"no connection came free within {self._timeout:g} seconds ({me}): "
-            f"{status.busy} busy, {status.idle} idle, {status.connecting} connecting of "
-            f"{status.max:g} (pool_size={status.size}), {status.waiting} waiting"
+            f"{status.busy} busy, {status.idle} idle, {status.connecting} connecting{limit} "
+            f"(pool_size={status.size}), {status.waiting} waiting"
             + (f"; this {kind} itself holds {own} of them" if own else "")
             + (f"; held: {told(holders, time.monotonic(), name_owner_async)}" if holders else "")
             + (f"; last connect error: {self._last_error}" if self._last_error else "")
