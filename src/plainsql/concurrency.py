@@ -15,9 +15,10 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count, repeat
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from plainsql import row
 from plainsql.errors import ArgumentError
@@ -176,16 +177,26 @@ def may_collect_async(pool: Any) -> bool:
         return loop is None or not loop.is_running()
 
 
-current_owner = threading.get_ident
+class _Here(threading.local):
+    """The thread that asks."""
+
+    def __init__(self) -> None:
+        self.owner = ref(threading.current_thread())
+
+
+#: Tells which thread runs, by a weak reference: numbers are given away again when a thread has
+#: ended.  Called at every checkout, hence not of Python.
+current_owner: Callable[[], Any] = partial(attrgetter("owner"), _Here())
 name_owner = thread_name
 name_owner_async = task_name
 
 
-def current_owner_async() -> int:
-    """Return the number of the task that runs."""
+def current_owner_async() -> Any:
+    """Tell which task runs, by a weak reference; None if none does."""
     import asyncio
 
-    return id(asyncio.current_task())
+    task = asyncio.current_task()
+    return task and ref(task)
 
 
 class Opening(Generic[T]):

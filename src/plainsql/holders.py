@@ -6,7 +6,6 @@ Floor 3.
 from __future__ import annotations
 
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,52 +35,44 @@ def note_site(claim: Claim) -> None:
             ours = _ours[name] = frame.f_globals.get("__name__", "").startswith(OURS)
         if not ours:
             claim.code = code
-            claim.line = frame.f_lineno
+            claim.step = frame.f_lasti  # to find the line of it takes up to a microsecond
             return
         frame = frame.f_back
 
 
 def note_stack(claim: Claim) -> None:
-    """Note the whole way to where a connection was taken."""
+    """Note the whole way to the line that took a connection, which was noted before."""
     from traceback import format_stack
 
-    claim.stack = "".join(format_stack(sys._getframe(2)))  # noqa: SLF001 - as above
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - as above
+    while frame is not None and frame.f_code is not claim.code:
+        frame = frame.f_back
+    if frame is not None:
+        claim.stack = "".join(format_stack(frame))
 
 
 def site(claim: Claim) -> str:
     """Return where the connection was taken, for a message."""
     if claim.code is None:
         return "an unknown place"
-    return f"{claim.code.co_filename}:{claim.line} in {claim.code.co_name}"
+    lines = (line for begin, end, line in claim.code.co_lines() if begin <= claim.step < end)
+    return f"{claim.code.co_filename}:{next(lines, None)} in {claim.code.co_name}"
 
 
-def thread_name(ident: int) -> str:
-    """Name the thread of that number."""
-    for thread in threading.enumerate():
-        if thread.ident == ident:
-            return f"thread {thread.name!r}"
-    return f"a thread that has ended ({ident})"
+def thread_name(owner: Any) -> str:
+    """Name the thread that a weak reference is of."""
+    thread = owner and owner()
+    if thread is None:
+        return "a thread that has ended"
+    return f"thread {thread.name!r}{'' if thread.is_alive() else ', which has ended'}"
 
 
-def task_name(number: int) -> str:
-    """Name the task of that number, of the running loop."""
-    import asyncio
-
-    for task in asyncio.all_tasks():
-        if id(task) == number:
-            return f"task {task.get_name()!r}"
-    return "a task that has ended"
-
-
-def user_of(connection: Any) -> str:
-    """Name the thread that is at work on a connection just now."""
-    for ident, top in sys._current_frames().items():  # noqa: SLF001 - as above
-        frame: FrameType | None = top
-        while frame is not None and ident != threading.get_ident():
-            if frame.f_locals.get("self") is connection:
-                return thread_name(ident)
-            frame = frame.f_back
-    return "another thread"
+def task_name(owner: Any) -> str:
+    """Name the task that a weak reference is of."""
+    task = owner and owner()
+    if task is None:
+        return "a task that has ended"
+    return f"task {task.get_name()!r}{', which has ended' if task.done() else ''}"
 
 
 def told(holders: list[tuple[Slot, Claim]], now: float, name: Any) -> str:

@@ -35,7 +35,7 @@ class Claim:
 
     `slot` is its place as soon as it was assigned one, `error` why it never will be.  `cell` is
     what it sleeps on while it waits.  `user` refers, weakly, to what the user has of it.  The rest
-    tells who it is: `owner` is the thread's or the task's number, `code` and `line` are where it
+    tells who it is: `owner` refers, weakly, to the thread or task, `code` and `step` are where it
     asked, `stack` how it came there; `told`: it was logged that it holds its place for long.
     """
 
@@ -43,9 +43,9 @@ class Claim:
     error: BaseException | None = None
     cell: Wakes | None = None
     user: Any = None
-    owner: int = 0
+    owner: Any = None
     code: CodeType | None = None
-    line: int = 0
+    step: int = 0
     stack: str = ""
     told: bool = False
 
@@ -69,7 +69,10 @@ class Slot:
 
 
 class PoolStatus:
-    """A snapshot of a pool: sizes now, and counters since the engine was made."""
+    """A snapshot of a pool: sizes now, and counters since the pool began.
+
+    It begins anew in a child process, and in another loop without `dispose()` before.
+    """
 
     __slots__ = (
         "busy", "checkouts", "closed", "connecting", "handoffs", "idle", "max", "opened", "size",
@@ -180,7 +183,7 @@ class Ledger:
         slot = claim.slot
         if slot is not None and slot.claim is claim:
             heir.slot, heir.owner = slot, claim.owner
-            heir.code, heir.line = claim.code, claim.line
+            heir.code, heir.step = claim.code, claim.step
             slot.claim = heir
 
     # -- give back -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql.aio import AsyncSession
+from plainsql.aio import AsyncSession, async_sessionmaker
 from plainsql.concurrency import rest_async
 from plainsql.errors import ArgumentError, PoolTimeout, ResultError, TransactionStateError
 from plainsql.ledger import PoolStatus
@@ -114,6 +114,116 @@ async def test_exhaustion_shows_the_stacks_if_asked(
     shown = re.findall(r'File "\S*holding\.py", line \d+, in (\w+)', str(caught.value))
     expected = ["test_exhaustion_shows_the_stacks_if_asked", "take_deep_down"]
     assert shown == (expected if stacks else [])
+    own = re.findall(r'File "\S*plainsql/_\S+', str(caught.value))
+    assert own == []  # how plainsql goes on from there tells nobody anything
+
+
+async def by_connect(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    async with engine.connect():
+        await meanwhile()
+
+
+async def by_connect_without_a_block(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    connection = await engine.connect()
+    await meanwhile()
+    await connection.close()
+
+
+async def by_begin(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    async with engine.begin():
+        await meanwhile()
+
+
+async def by_raw_connection(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    async with engine.raw_connection():
+        await meanwhile()
+
+
+async def by_raw_connection_without_a_block(
+    engine: AsyncEngine, meanwhile: Callable[[], Any]
+) -> None:
+    raw = await engine.raw_connection()
+    await meanwhile()
+    await raw.close()
+
+
+async def by_session(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    async with AsyncSession(engine) as session:
+        await session.scalar("SELECT 1")
+        await meanwhile()
+
+
+async def by_begin_of_a_session(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await meanwhile()
+
+
+async def by_sessionmaker(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    async with async_sessionmaker(engine).begin() as session:
+        await session.scalar("SELECT 1")
+        await meanwhile()
+
+
+async def by_run(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        del connection
+        await meanwhile()
+
+    await engine.run(work)
+
+
+async def by_a_lost_connection(engine: AsyncEngine, meanwhile: Callable[[], Any]) -> None:
+    connection = await take_deep_down(engine)
+    await connection.invalidate()
+    await connection.scalar("SELECT 1")
+    await meanwhile()
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        by_connect,
+        by_connect_without_a_block,
+        by_begin,
+        by_raw_connection,
+        by_raw_connection_without_a_block,
+        by_session,
+        by_begin_of_a_session,
+        by_sessionmaker,
+        by_run,
+        by_a_lost_connection,
+    ],
+)
+async def test_exhaustion_tells_the_users_line(
+    make_engine_async: Callable[..., AsyncEngine], take: Any
+) -> None:
+    """F1: whichever way the connection was taken."""
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_timeout=0)
+
+    async def look() -> None:
+        with pytest.raises(PoolTimeout) as caught:
+            await engine.connect()
+        message = str(caught.value)
+        assert re.search(rf"taken at \S*holding\.py:\d+ in {take.__name__}\b", message), message
+
+    await take(engine, look)
+
+
+async def test_exhaustion_is_told_without_a_search_for_names(
+    narrow_async: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F1: where thousands wait, and fail together, each would look at all of them."""
+
+    def refuse() -> None:
+        raise AssertionError("all threads, or tasks, are looked at")
+
+    async with narrow_async.connect():
+        with monkeypatch.context() as patch:
+            patch.setattr("asyncio.all_tasks", refuse)
+            patch.setattr("threading.enumerate", refuse)
+            with pytest.raises(PoolTimeout, match=HELD):
+                await narrow_async.connect()
 
 
 async def test_who_waits_for_itself_is_told_so(narrow_async: AsyncEngine) -> None:
@@ -126,6 +236,20 @@ async def test_who_waits_for_itself_is_told_so(narrow_async: AsyncEngine) -> Non
         with pytest.raises(PoolTimeout, match=r"this (thread|task) itself holds 1 of them"):
             await use(narrow_async)
     assert await use(narrow_async) == 7
+
+
+async def test_who_comes_after_the_holders_end_is_not_taken_for_it(
+    make_engine_async: Callable[..., AsyncEngine],
+) -> None:
+    """F16: the number of a thread, or task, that has ended is another one's soon."""
+    engine = make_engine_async(pool_size=1, max_overflow=0, pool_timeout=0)
+    for _ in range(5):
+        taken = await AsyncBeside(take_deep_down, engine).result()
+        for _ in range(5):
+            with pytest.raises(PoolTimeout, match=r"(which|that) has ended, taken at") as caught:
+                await AsyncBeside(use, engine).result()
+            assert "itself holds" not in str(caught.value)
+        await taken.close()
 
 
 # -- dropped, or kept ---------------------------------------------------------------------------

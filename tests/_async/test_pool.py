@@ -401,6 +401,17 @@ async def test_a_server_that_stays_away_is_a_timeout_and_frees_the_place(
     assert (status.busy, status.connecting, status.waiting) == (0, 0, 0)
 
 
+async def test_a_timeout_of_a_pool_without_limit_tells_of_none(
+    make_engine_async: Callable[..., AsyncEngine], fake: FakeServer
+) -> None:
+    engine = make_engine_async(max_overflow=-1, pool_timeout=0)
+    async with engine.connect() as connection:
+        await connection.invalidate()
+    fake.at("connect", FakeError("08001", "nobody is there"))
+    with pytest.raises(PoolTimeout, match=r"1 connecting \(pool_size=5\), 0 waiting"):
+        await engine.connect()
+
+
 async def test_tls_that_fails_with_a_server_that_was_there_is_told_at_once(
     fake: FakeServer, make_engine_async: Callable[..., AsyncEngine]
 ) -> None:

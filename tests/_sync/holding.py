@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import Session
+from plainsql import Session, sessionmaker
 from plainsql.concurrency import rest
 from plainsql.errors import ArgumentError, PoolTimeout, ResultError, TransactionStateError
 from plainsql.ledger import PoolStatus
@@ -115,6 +115,116 @@ def test_exhaustion_shows_the_stacks_if_asked(
     shown = re.findall(r'File "\S*holding\.py", line \d+, in (\w+)', str(caught.value))
     expected = ["test_exhaustion_shows_the_stacks_if_asked", "take_deep_down"]
     assert shown == (expected if stacks else [])
+    own = re.findall(r'File "\S*plainsql/_\S+', str(caught.value))
+    assert own == []  # how plainsql goes on from there tells nobody anything
+
+
+def by_connect(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    with engine.connect():
+        meanwhile()
+
+
+def by_connect_without_a_block(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    connection = engine.connect()
+    meanwhile()
+    connection.close()
+
+
+def by_begin(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    with engine.begin():
+        meanwhile()
+
+
+def by_raw_connection(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    with engine.raw_connection():
+        meanwhile()
+
+
+def by_raw_connection_without_a_block(
+    engine: Engine, meanwhile: Callable[[], Any]
+) -> None:
+    raw = engine.raw_connection()
+    meanwhile()
+    raw.close()
+
+
+def by_session(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    with Session(engine) as session:
+        session.scalar("SELECT 1")
+        meanwhile()
+
+
+def by_begin_of_a_session(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    with Session(engine) as session, session.begin():
+        meanwhile()
+
+
+def by_sessionmaker(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    with sessionmaker(engine).begin() as session:
+        session.scalar("SELECT 1")
+        meanwhile()
+
+
+def by_run(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    def work(connection: Connection) -> None:
+        del connection
+        meanwhile()
+
+    engine.run(work)
+
+
+def by_a_lost_connection(engine: Engine, meanwhile: Callable[[], Any]) -> None:
+    connection = take_deep_down(engine)
+    connection.invalidate()
+    connection.scalar("SELECT 1")
+    meanwhile()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        by_connect,
+        by_connect_without_a_block,
+        by_begin,
+        by_raw_connection,
+        by_raw_connection_without_a_block,
+        by_session,
+        by_begin_of_a_session,
+        by_sessionmaker,
+        by_run,
+        by_a_lost_connection,
+    ],
+)
+def test_exhaustion_tells_the_users_line(
+    make_engine: Callable[..., Engine], take: Any
+) -> None:
+    """F1: whichever way the connection was taken."""
+    engine = make_engine(pool_size=1, max_overflow=0, pool_timeout=0)
+
+    def look() -> None:
+        with pytest.raises(PoolTimeout) as caught:
+            engine.connect()
+        message = str(caught.value)
+        assert re.search(rf"taken at \S*holding\.py:\d+ in {take.__name__}\b", message), message
+
+    take(engine, look)
+
+
+def test_exhaustion_is_told_without_a_search_for_names(
+    narrow: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F1: where thousands wait, and fail together, each would look at all of them."""
+
+    def refuse() -> None:
+        raise AssertionError("all threads, or tasks, are looked at")
+
+    with narrow.connect():
+        with monkeypatch.context() as patch:
+            patch.setattr("asyncio.all_tasks", refuse)
+            patch.setattr("threading.enumerate", refuse)
+            with pytest.raises(PoolTimeout, match=HELD):
+                narrow.connect()
 
 
 def test_who_waits_for_itself_is_told_so(narrow: Engine) -> None:
@@ -127,6 +237,20 @@ def test_who_waits_for_itself_is_told_so(narrow: Engine) -> None:
         with pytest.raises(PoolTimeout, match=r"this (thread|task) itself holds 1 of them"):
             use(narrow)
     assert use(narrow) == 7
+
+
+def test_who_comes_after_the_holders_end_is_not_taken_for_it(
+    make_engine: Callable[..., Engine],
+) -> None:
+    """F16: the number of a thread, or task, that has ended is another one's soon."""
+    engine = make_engine(pool_size=1, max_overflow=0, pool_timeout=0)
+    for _ in range(5):
+        taken = Beside(take_deep_down, engine).result()
+        for _ in range(5):
+            with pytest.raises(PoolTimeout, match=r"(which|that) has ended, taken at") as caught:
+                Beside(use, engine).result()
+            assert "itself holds" not in str(caught.value)
+        taken.close()
 
 
 # -- dropped, or kept ---------------------------------------------------------------------------

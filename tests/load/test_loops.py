@@ -80,6 +80,29 @@ def test_a_loop_after_one_that_was_stopped_amid_its_work_works_afresh(narrow: As
     asyncio.run(use_much(narrow))
 
 
+@pytest.mark.parametrize("disposes", [True, False])
+def test_what_is_kept_too_long_is_logged_in_the_next_loop_too(
+    url: str, caplog: pytest.LogCaptureFixture, disposes: bool
+) -> None:
+    """The first loop ends before the look that it was to have."""
+    engine = aio.create_async_engine(url, pool_leak_after=0.1)
+
+    async def begin() -> None:
+        await use(engine, 1)
+        if disposes:
+            await engine.dispose()
+
+    async def hold() -> None:
+        async with engine.connect():
+            await until_async(lambda: caplog.records)
+        await engine.dispose()
+
+    asyncio.run(begin())
+    asyncio.run(hold())
+    (record,) = caplog.records
+    assert "in hold" in record.getMessage()
+
+
 def test_of_two_loops_at_once_the_second_is_refused_and_the_first_works_on(
     narrow: AsyncEngine,
 ) -> None:

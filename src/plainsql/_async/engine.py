@@ -326,13 +326,16 @@ class AsyncEngine:
     async def _raw_connection(self) -> AsyncRawConnection:
         claim = Claim()
         try:
-            slot = await self._pool.acquire(claim)
-            connection = AsyncRawConnection(self._pool, slot, claim)
-            claim.user = ref(connection, self._pool.note_end)
-            return connection
+            return await self._take_raw(claim)
         except BaseException:
             self._pool.abandon(claim)
             raise
+
+    async def _take_raw(self, claim: Claim) -> AsyncRawConnection:
+        slot = await self._pool.acquire(claim)
+        connection = AsyncRawConnection(self._pool, slot, claim)
+        claim.user = ref(connection, self._pool.note_end)
+        return connection
 
     def execution_options(self, **options: Any) -> Self:
         """Return an engine on the same pool whose connections have these options.

@@ -33,7 +33,7 @@ from plainsql.concurrency import (
 )
 from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
 from plainsql.holders import note_site, note_stack, site, told
-from plainsql.ledger import Claim, Ledger, Slot
+from plainsql.ledger import FOREVER, Claim, Ledger, Slot
 from plainsql.outage import FIRST, Gate
 from plainsql.url import not_pickled
 
@@ -164,10 +164,11 @@ class AsyncQueuePool:
         own = sum(held.owner == claim.owner for _, held in holders)
         me = name_owner_async(claim.owner)
         kind = me.partition(" ")[0]
+        limit = "" if status.max == FOREVER else f" of {status.max:g}"
         error = PoolTimeout(
             f"no connection came free within {self._timeout:g} seconds ({me}): "
-            f"{status.busy} busy, {status.idle} idle, {status.connecting} connecting of "
-            f"{status.max:g} (pool_size={status.size}), {status.waiting} waiting"
+            f"{status.busy} busy, {status.idle} idle, {status.connecting} connecting{limit} "
+            f"(pool_size={status.size}), {status.waiting} waiting"
             + (f"; this {kind} itself holds {own} of them" if own else "")
             + (f"; held: {told(holders, time.monotonic(), name_owner_async)}" if holders else "")
             + (f"; last connect error: {self._last_error}" if self._last_error else "")
@@ -413,8 +414,10 @@ class AsyncQueuePool:
             with self._mutex:
                 self.ledger.empty()
             await self._close_stale()
-            if not self.ledger.slots:
-                self.loop = None  # another one may have it
+            if self.loop is not None and not self.ledger.slots:
+                self.loop = None  # another one may have it, and the clock of this one may stop
+                if self._leak_after is not None:
+                    self._leaks = AsyncLeaks(self, self._leak_after)
         except BaseException:
             self.abandon(Claim())  # nobody's: it mends what was left half done
             raise

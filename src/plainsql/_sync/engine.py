@@ -326,13 +326,16 @@ class Engine:
     def _raw_connection(self) -> RawConnection:
         claim = Claim()
         try:
-            slot = self._pool.acquire(claim)
-            connection = RawConnection(self._pool, slot, claim)
-            claim.user = ref(connection, self._pool.note_end)
-            return connection
+            return self._take_raw(claim)
         except BaseException:
             self._pool.abandon(claim)
             raise
+
+    def _take_raw(self, claim: Claim) -> RawConnection:
+        slot = self._pool.acquire(claim)
+        connection = RawConnection(self._pool, slot, claim)
+        claim.user = ref(connection, self._pool.note_end)
+        return connection
 
     def execution_options(self, **options: Any) -> Self:
         """Return an engine on the same pool whose connections have these options.
