@@ -319,6 +319,7 @@ SCENARIOS: dict[str, AsyncScenario] = {
     "stream": AsyncScenario(stream),
     "stream, block": AsyncScenario(stream_block),
     "stream, left": AsyncScenario(stream_left),
+    "stream, left in AUTOCOMMIT": AsyncScenario(stream_left, {"isolation_level": "AUTOCOMMIT"}),
     "unit": AsyncScenario(unit),
     "unit, in time": AsyncScenario(unit_in_time, anew=True),
     "unit, of a session": AsyncScenario(unit_of_session),

@@ -185,6 +185,23 @@ async def test_a_line_that_ends_in_the_rollback_of_a_close_is_nobodys_error(
     assert await table.count() == 0
 
 
+@pytest.mark.only_on("postgresql", reason="elsewhere nothing is sent to close a stream")
+async def test_a_line_that_ends_as_a_stream_is_closed_is_nobodys_error(
+    proxy: FaultProxy, behind_async: AsyncEngine
+) -> None:
+    """F53: in AUTOCOMMIT, where no rollback follows."""
+    connection = await behind_async.connect()
+    connection.execution_options(isolation_level="AUTOCOMMIT")
+    stream = await connection.stream("SELECT generate_series(1, 99)", batch=7)
+    assert await stream.fetchone() is not None
+    proxy.requests.cut_before(b"CLOSE")
+    await connection.close()
+    assert proxy.requests.has_fired
+    assert stream.closed
+    status = behind_async.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 0, 1)
+
+
 # -- what leaves a block ------------------------------------------------------------------------
 
 

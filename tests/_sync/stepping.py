@@ -320,6 +320,7 @@ SCENARIOS: dict[str, Scenario] = {
     "stream": Scenario(stream),
     "stream, block": Scenario(stream_block),
     "stream, left": Scenario(stream_left),
+    "stream, left in AUTOCOMMIT": Scenario(stream_left, {"isolation_level": "AUTOCOMMIT"}),
     "unit": Scenario(unit),
     "unit, in time": Scenario(unit_in_time, anew=True),
     "unit, of a session": Scenario(unit_of_session),

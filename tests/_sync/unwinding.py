@@ -186,6 +186,23 @@ def test_a_line_that_ends_in_the_rollback_of_a_close_is_nobodys_error(
     assert table.count() == 0
 
 
+@pytest.mark.only_on("postgresql", reason="elsewhere nothing is sent to close a stream")
+def test_a_line_that_ends_as_a_stream_is_closed_is_nobodys_error(
+    proxy: FaultProxy, behind: Engine
+) -> None:
+    """F53: in AUTOCOMMIT, where no rollback follows."""
+    connection = behind.connect()
+    connection.execution_options(isolation_level="AUTOCOMMIT")
+    stream = connection.stream("SELECT generate_series(1, 99)", batch=7)
+    assert stream.fetchone() is not None
+    proxy.requests.cut_before(b"CLOSE")
+    connection.close()
+    assert proxy.requests.has_fired
+    assert stream.closed
+    status = behind.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 0, 1)
+
+
 # -- what leaves a block ------------------------------------------------------------------------
 
 

@@ -546,11 +546,11 @@ class AsyncConnection(AsyncTransacting):
         turn = self._turn
         if not turn.acquire(False):
             self._refuse()
-        self._closed = True
-        dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
+            self._closed = True
+            dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
             if self._streams:
-                self._abandon_streams()
+                await self._abandon_streams()
             if self._nesting.scopes:
                 await self._roll_back_quietly()
             if self._autocommit and self._link is not None and self._began_by_text():
@@ -565,6 +565,7 @@ class AsyncConnection(AsyncTransacting):
             self._lose("interrupted while closing")
             raise
         finally:
+            self._closed = self._claim is None  # else it is closed once more
             turn.release()
         if dropped:
             _tell_dropped()

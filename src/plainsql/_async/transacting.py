@@ -246,8 +246,8 @@ class AsyncTransacting(AsyncFailing):
     async def _roll_back(self) -> None:
         link = self._link
         try:
-            if self._streams:
-                await self._close_streams()
+            if self._streams and link is not None:
+                await self._drop_streams(link)
             if link is not None and self._nesting.open and self._limited:
                 await self._cleaned_up(link, partial(self._send_rollback, link))
             elif link is not None and self._nesting.open:

@@ -547,9 +547,9 @@ class Connection(Transacting):
         turn = self._turn
         if not turn.acquire(False):
             self._refuse()
-        self._closed = True
-        dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
+            self._closed = True
+            dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
             if self._streams:
                 self._abandon_streams()
             if self._nesting.scopes:
@@ -566,6 +566,7 @@ class Connection(Transacting):
             self._lose("interrupted while closing")
             raise
         finally:
+            self._closed = self._claim is None  # else it is closed once more
             turn.release()
         if dropped:
             _tell_dropped()
