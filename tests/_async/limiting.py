@@ -18,6 +18,7 @@ from plainsql.aio import AsyncSession, async_sessionmaker
 from plainsql.errors import ArgumentError, QueryCanceled, StatementTimeout, UniqueViolation
 from tests.beside import AsyncBeside, until_async
 from tests.faults.provoking import LONG
+from tests.manyrows import rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
@@ -164,6 +165,24 @@ async def test_a_transaction_that_is_late_sends_nothing_more(engine_async: Async
             await pass_by(0.1)
             await connection.scalar("SELECT 1")
     assert caught.value.__cause__ is None
+
+
+async def test_a_late_rollback_rolls_back_though_a_stream_is_open(
+    engine_async: AsyncEngine, table_name: str
+) -> None:
+    """It has a time of its own, and so has the stream's end before it."""
+    async with engine_async.begin() as connection:
+        await connection.exec_driver_sql(f"CREATE TABLE {table_name} (x INT)")
+    async with engine_async.connect() as connection:
+        transaction = await connection.begin(timeout=LATEST)
+        await connection.exec_driver_sql(f"INSERT INTO {table_name} VALUES (1)")
+        stream = await connection.stream(rows(3), batch=7)
+        assert await stream.fetchone() is not None
+        await pass_by(LATEST)
+        await transaction.rollback()
+        assert stream.closed
+        found = await connection.exec_driver_sql(f"SELECT count(*) FROM {table_name}")
+        assert found.scalar_one() == 0
 
 
 async def test_a_late_commit_stores_nothing(engine_async: AsyncEngine, table_name: str) -> None:

@@ -150,19 +150,31 @@ async def test_a_result_outlives_its_connection_and_a_stream_does_not(
         assert others.all() == [(8,), (9,)]
 
 
-async def leave_a_stream(connection: AsyncConnection, sql: str) -> None:
+async def leave_a_stream(connection: AsyncConnection, sql: str) -> Any:
     stream = await connection.stream(sql, batch=7)
     assert await stream.fetchone() is not None
     await connection.close()
+    assert stream.closed
+    return stream
 
 
-async def leave_a_result(connection: AsyncConnection, sql: str) -> None:
+async def invalidate_amid_a_stream(connection: AsyncConnection, sql: str) -> Any:
+    stream = await connection.stream(sql, batch=7)
+    assert await stream.fetchone() is not None
+    await connection.invalidate()
+    await connection.close()
+    assert stream.closed
+    return stream
+
+
+async def leave_a_result(connection: AsyncConnection, sql: str) -> Any:
     result = await connection.execute(sql)
     assert result.fetchone() is not None
     await connection.close()
+    return result
 
 
-async def leave_the_drivers_cursor(connection: AsyncConnection, sql: str) -> None:
+async def leave_the_drivers_cursor(connection: AsyncConnection, sql: str) -> Any:
     async with connection.engine.raw_connection() as raw:
         cursor = raw.cursor()
         await cursor.execute(sql)
@@ -175,21 +187,47 @@ def forget(held: list[Any]) -> None:
     gc.collect()
 
 
-@pytest.mark.parametrize("leave", [leave_a_stream, leave_a_result, leave_the_drivers_cursor])
+@pytest.mark.parametrize("level", [None, "AUTOCOMMIT"])
+@pytest.mark.parametrize(
+    "leave", [leave_a_stream, invalidate_amid_a_stream, leave_a_result, leave_the_drivers_cursor]
+)
 async def test_an_unread_query_locks_nothing_once_it_was_given_back(
     make_engine_async: Callable[..., AsyncEngine],
     database_kind: str,
     raw_connect: Callable[[], RawConnection],
     table_name: str,
     leave: Any,
+    level: str | None,
 ) -> None:
-    """F53: another one changes, and drops, the table that was being read."""
+    """F53: another one changes, and drops, the table that was being read.
+
+    What the user still has of it, but for the driver's cursor, makes no difference.
+    """
     engine = make_engine_async(pool_size=2, max_overflow=0)
     async with engine.begin() as connection:
         await connection.exec_driver_sql(f"CREATE TABLE {table_name} AS {rows(3)}")
-    await leave(await engine.connect(), f"SELECT x, s FROM {table_name}")
+    connection = await engine.connect()
+    if level is not None:
+        connection.execution_options(isolation_level=level)
+    kept = await leave(connection, f"SELECT x, s FROM {table_name}")
     assert engine.pool.status().busy == 0
     change_and_drop(raw_connect(), database_kind, table_name)
+    del kept
+
+
+@pytest.mark.only_on("postgresql", reason="elsewhere no session keeps cursors")
+async def test_the_next_user_finds_no_cursor_of_a_stream_that_was_left(
+    narrow_async: AsyncEngine,
+) -> None:
+    """F53: in AUTOCOMMIT it is WITH HOLD, and no rollback closes it."""
+    async with narrow_async.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        raw = connection.connection if await connection.scalar("SELECT 1") else None
+        async for _ in await connection.stream(rows(4), batch=7):
+            break
+    async with narrow_async.connect() as another:
+        assert await another.scalar("SELECT count(*) FROM pg_cursors") == 0
+        assert another.connection is raw
 
 
 async def test_an_unread_query_locks_nothing_once_it_was_dropped(

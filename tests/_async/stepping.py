@@ -197,6 +197,18 @@ async def give_back_open(scene: AsyncScene) -> None:
         await connection.close()
 
 
+async def give_back_again(scene: AsyncScene) -> None:
+    """Who closes once more, and keeps the connection, has given it back."""
+    connection = await scene.engine.connect()
+    await scene.write(connection)
+    try:
+        with scene.wire:
+            await connection.close()
+    finally:
+        await connection.close()
+        await until_async(lambda: scene.engine.pool.status().busy == 0)  # a thread may be at work
+
+
 async def give_back_touched(scene: AsyncScene) -> None:
     """Close what the user had the driver's own connection of."""
     connection = await scene.engine.connect()
@@ -314,11 +326,13 @@ SCENARIOS: dict[str, AsyncScenario] = {
     "rollback, savepoint": AsyncScenario(savepoints),
     "release": AsyncScenario(give_back),
     "release, open": AsyncScenario(give_back_open),
+    "release, again": AsyncScenario(give_back_again),
     "release, touched": AsyncScenario(give_back_touched, anew=True),
     "release, dropped": AsyncScenario(drop, forgets=True),
     "stream": AsyncScenario(stream),
     "stream, block": AsyncScenario(stream_block),
     "stream, left": AsyncScenario(stream_left),
+    "stream, left in AUTOCOMMIT": AsyncScenario(stream_left, {"isolation_level": "AUTOCOMMIT"}),
     "unit": AsyncScenario(unit),
     "unit, in time": AsyncScenario(unit_in_time, anew=True),
     "unit, of a session": AsyncScenario(unit_of_session),

@@ -19,6 +19,7 @@ from plainsql import Session, sessionmaker
 from plainsql.errors import ArgumentError, QueryCanceled, StatementTimeout, UniqueViolation
 from tests.beside import Beside, until
 from tests.faults.provoking import LONG
+from tests.manyrows import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Callable, Generator
@@ -165,6 +166,24 @@ def test_a_transaction_that_is_late_sends_nothing_more(engine: Engine) -> None:
             pass_by(0.1)
             connection.scalar("SELECT 1")
     assert caught.value.__cause__ is None
+
+
+def test_a_late_rollback_rolls_back_though_a_stream_is_open(
+    engine: Engine, table_name: str
+) -> None:
+    """It has a time of its own, and so has the stream's end before it."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {table_name} (x INT)")
+    with engine.connect() as connection:
+        transaction = connection.begin(timeout=LATEST)
+        connection.exec_driver_sql(f"INSERT INTO {table_name} VALUES (1)")
+        stream = connection.stream(rows(3), batch=7)
+        assert stream.fetchone() is not None
+        pass_by(LATEST)
+        transaction.rollback()
+        assert stream.closed
+        found = connection.exec_driver_sql(f"SELECT count(*) FROM {table_name}")
+        assert found.scalar_one() == 0
 
 
 def test_a_late_commit_stores_nothing(engine: Engine, table_name: str) -> None:

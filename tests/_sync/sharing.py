@@ -151,19 +151,31 @@ def test_a_result_outlives_its_connection_and_a_stream_does_not(
         assert others.all() == [(8,), (9,)]
 
 
-def leave_a_stream(connection: Connection, sql: str) -> None:
+def leave_a_stream(connection: Connection, sql: str) -> Any:
     stream = connection.stream(sql, batch=7)
     assert stream.fetchone() is not None
     connection.close()
+    assert stream.closed
+    return stream
 
 
-def leave_a_result(connection: Connection, sql: str) -> None:
+def invalidate_amid_a_stream(connection: Connection, sql: str) -> Any:
+    stream = connection.stream(sql, batch=7)
+    assert stream.fetchone() is not None
+    connection.invalidate()
+    connection.close()
+    assert stream.closed
+    return stream
+
+
+def leave_a_result(connection: Connection, sql: str) -> Any:
     result = connection.execute(sql)
     assert result.fetchone() is not None
     connection.close()
+    return result
 
 
-def leave_the_drivers_cursor(connection: Connection, sql: str) -> None:
+def leave_the_drivers_cursor(connection: Connection, sql: str) -> Any:
     with connection.engine.raw_connection() as raw:
         cursor = raw.cursor()
         cursor.execute(sql)
@@ -176,21 +188,47 @@ def forget(held: list[Any]) -> None:
     gc.collect()
 
 
-@pytest.mark.parametrize("leave", [leave_a_stream, leave_a_result, leave_the_drivers_cursor])
+@pytest.mark.parametrize("level", [None, "AUTOCOMMIT"])
+@pytest.mark.parametrize(
+    "leave", [leave_a_stream, invalidate_amid_a_stream, leave_a_result, leave_the_drivers_cursor]
+)
 def test_an_unread_query_locks_nothing_once_it_was_given_back(
     make_engine: Callable[..., Engine],
     database_kind: str,
     raw_connect: Callable[[], RawConnection],
     table_name: str,
     leave: Any,
+    level: str | None,
 ) -> None:
-    """F53: another one changes, and drops, the table that was being read."""
+    """F53: another one changes, and drops, the table that was being read.
+
+    What the user still has of it, but for the driver's cursor, makes no difference.
+    """
     engine = make_engine(pool_size=2, max_overflow=0)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE TABLE {table_name} AS {rows(3)}")
-    leave(engine.connect(), f"SELECT x, s FROM {table_name}")
+    connection = engine.connect()
+    if level is not None:
+        connection.execution_options(isolation_level=level)
+    kept = leave(connection, f"SELECT x, s FROM {table_name}")
     assert engine.pool.status().busy == 0
     change_and_drop(raw_connect(), database_kind, table_name)
+    del kept
+
+
+@pytest.mark.only_on("postgresql", reason="elsewhere no session keeps cursors")
+def test_the_next_user_finds_no_cursor_of_a_stream_that_was_left(
+    narrow: Engine,
+) -> None:
+    """F53: in AUTOCOMMIT it is WITH HOLD, and no rollback closes it."""
+    with narrow.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        raw = connection.connection if connection.scalar("SELECT 1") else None
+        for _ in connection.stream(rows(4), batch=7):
+            break
+    with narrow.connect() as another:
+        assert another.scalar("SELECT count(*) FROM pg_cursors") == 0
+        assert another.connection is raw
 
 
 def test_an_unread_query_locks_nothing_once_it_was_dropped(

@@ -198,6 +198,18 @@ def give_back_open(scene: Scene) -> None:
         connection.close()
 
 
+def give_back_again(scene: Scene) -> None:
+    """Who closes once more, and keeps the connection, has given it back."""
+    connection = scene.engine.connect()
+    scene.write(connection)
+    try:
+        with scene.wire:
+            connection.close()
+    finally:
+        connection.close()
+        until(lambda: scene.engine.pool.status().busy == 0)  # a thread may be at work
+
+
 def give_back_touched(scene: Scene) -> None:
     """Close what the user had the driver's own connection of."""
     connection = scene.engine.connect()
@@ -315,11 +327,13 @@ SCENARIOS: dict[str, Scenario] = {
     "rollback, savepoint": Scenario(savepoints),
     "release": Scenario(give_back),
     "release, open": Scenario(give_back_open),
+    "release, again": Scenario(give_back_again),
     "release, touched": Scenario(give_back_touched, anew=True),
     "release, dropped": Scenario(drop, forgets=True),
     "stream": Scenario(stream),
     "stream, block": Scenario(stream_block),
     "stream, left": Scenario(stream_left),
+    "stream, left in AUTOCOMMIT": Scenario(stream_left, {"isolation_level": "AUTOCOMMIT"}),
     "unit": Scenario(unit),
     "unit, in time": Scenario(unit_in_time, anew=True),
     "unit, of a session": Scenario(unit_of_session),

@@ -7,20 +7,26 @@ The numbers are rows of the fault matrix.  More of it, sync only, stands in
 
 from __future__ import annotations
 
+import time
 from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from plainsql._sync.link import CLEAN_UP
 from plainsql import Connection, Session, sessionmaker, create_engine
 from plainsql.errors import DBAPIError, TransactionAborted, TransactionStateError
 from plainsql.testing.proxy import FaultProxy
+from tests.beside import Beside, until
+from tests.faults.provoking import LONG
 from tests.faults.scene import MEANS
+from tests.gates import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Generator
+    from collections.abc import Iterator, Callable, Generator
 
     from plainsql import Engine
+    from tests.servers import RawConnection
 
 
 class Fatal(BaseException):
@@ -186,6 +192,29 @@ def test_a_line_that_ends_in_the_rollback_of_a_close_is_nobodys_error(
     assert table.count() == 0
 
 
+@pytest.mark.slow
+@pytest.mark.only_on("postgresql", reason="elsewhere nothing is sent to close a stream")
+@pytest.mark.parametrize("ends", [True, False], ids=["it ends", "nothing comes"])
+def test_a_line_that_fails_as_a_stream_is_closed_is_nobodys_error(
+    proxy: FaultProxy, behind: Engine, *, ends: bool
+) -> None:
+    """F53: in AUTOCOMMIT, where no rollback follows; nor does it take long."""
+    connection = behind.connect()
+    connection.execution_options(isolation_level="AUTOCOMMIT")
+    stream = connection.stream("SELECT generate_series(1, 99)", batch=7)
+    assert stream.fetchone() is not None
+    if ends:
+        proxy.requests.cut_before(b"CLOSE")
+    else:
+        proxy.black_hole()
+    began = time.monotonic()
+    connection.close()
+    assert time.monotonic() - began < 2 * CLEAN_UP
+    assert stream.closed
+    status = behind.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 0, 1)
+
+
 # -- what leaves a block ------------------------------------------------------------------------
 
 
@@ -218,6 +247,79 @@ def test_whatever_leaves_a_block_rolls_back_and_arrives_as_it_was(
             assert table.count() == 0
         assert connection.connection is raw
     assert engine.pool.status().busy == 0
+
+
+@pytest.fixture
+def gate(database_kind: str, raw_connect: Callable[[], RawConnection]) -> Generator[Gate]:
+    """A gate that is shut until the end of the test."""
+    gate = Gate(database_kind, raw_connect)
+    yield gate
+    gate.open()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("of", ["engine", "connection", "session"])
+def test_whatever_leaves_a_block_while_another_one_is_at_work_in_it_arrives_as_it_was(
+    make_engine: Callable[..., Engine],
+    database_kind: str,
+    gate: Gate,
+    kind: type[BaseException],
+    of: str,
+) -> None:
+    """F4, F48: with a note; the other one is cut off, and the connection is closed then.
+
+    A server waits at the gate; SQLite has passed it and is at its own work.
+    """
+    on_sqlite = database_kind == "sqlite"
+    sql = f"SELECT 1 WHERE {gate.wait} IS NULL AND 0 = ({LONG})" if on_sqlite else gate.sql
+    engine = make_engine(pool_size=1, max_overflow=0, on_connect=gate.prepare)
+    blocks: dict[str, Any] = {
+        "engine": engine.begin,
+        "connection": engine.connect,
+        "session": sessionmaker(engine).begin,
+    }
+    mine = kind()
+    with pytest.raises(kind) as caught:
+        with blocks[of]() as owner:
+            at_work = Beside(owner.execute, sql, {} if on_sqlite else {"n": 1})
+            until(gate.is_reached)
+            if on_sqlite:
+                gate.open()
+            raise mine
+    assert caught.value is mine
+    assert any("in use by" in note for note in mine.__notes__)
+    status = engine.pool.status()
+    assert (status.busy, status.idle, status.closed) == (0, 0, 1)
+    with pytest.raises(DBAPIError):
+        at_work.result()
+    with engine.connect() as another:
+        assert another.scalar("SELECT 7") == 7
+
+
+def test_a_savepoint_that_is_left_while_another_one_is_at_work_is_never_stored(
+    make_engine: Callable[..., Engine], gate: Gate, table: Table
+) -> None:
+    """F48: the other one is not disturbed; then only a rollback is accepted."""
+    mine = ValueError("mine")
+    engine = make_engine(on_connect=gate.prepare)
+    with engine.connect() as connection:
+        with pytest.raises(ValueError, match="mine") as caught:
+            with connection.begin_nested():
+                table.insert(connection)
+                at_work = Beside(connection.scalar, gate.sql, {"n": 1})
+                until(gate.is_reached)
+                raise mine
+        assert caught.value is mine
+        (note,) = mine.__notes__
+        assert note.startswith("plainsql: the rollback failed too: ")
+        gate.open()
+        at_work.result()
+        with pytest.raises(TransactionStateError, match="left while the connection was in use"):
+            connection.scalar("SELECT 1")
+        with pytest.raises(TransactionAborted):
+            connection.commit()
+        assert connection.scalar("SELECT 7") == 7
+    assert table.count() == 0
 
 
 def own(user: Any, otherwise: Connection) -> Connection:

@@ -6,6 +6,7 @@ stands, the driver's cursor — and its rows come up once.
 
 from __future__ import annotations
 
+import time
 import warnings
 from functools import partial
 from itertools import islice
@@ -13,12 +14,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._async.failing import stacklevel
-from plainsql._async.link import Orphan
+from plainsql._async.link import CLEAN_UP, Orphan
+from plainsql._async.pool import CLOSING
 from plainsql._async.stream import AsyncStream
 from plainsql._async.transacting import AsyncTransacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import Opening, cancel_async, execute_many_async, stream_cursor_async
+from plainsql.concurrency import (
+    Opening,
+    cancel_async,
+    execute_many_async,
+    rest_async,
+    stream_cursor_async,
+)
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
@@ -546,11 +554,11 @@ class AsyncConnection(AsyncTransacting):
         turn = self._turn
         if not turn.acquire(False):
             self._refuse()
-        self._closed = True
-        dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
+            self._closed = True
+            dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
             if self._streams:
-                self._abandon_streams()
+                await self._abandon_streams()
             if self._nesting.scopes:
                 await self._roll_back_quietly()
             if self._autocommit and self._link is not None and self._began_by_text():
@@ -565,6 +573,7 @@ class AsyncConnection(AsyncTransacting):
             self._lose("interrupted while closing")
             raise
         finally:
+            self._closed = self._claim is None  # else it is closed once more
             turn.release()
         if dropped:
             _tell_dropped()
@@ -600,6 +609,27 @@ class AsyncConnection(AsyncTransacting):
             await self.close()
         except Exception as failure:  # noqa: BLE001 - as above
             exc.add_note(f"plainsql: closing the connection failed too: {failure}")
+            if not self._closed:
+                await self._take_away()
+
+    async def _take_away(self) -> None:
+        """Cut off who is at work on the connection, wait for that, and close it.
+
+        Not before: few drivers bear it.  Who does not hear of it keeps it until it is dropped.
+        """
+        ends = time.monotonic() + CLEAN_UP
+        while not self._turn.acquire(False):
+            link = self._link
+            if link is not None:
+                link.cut()
+            if time.monotonic() >= ends:
+                return
+            await rest_async(CLOSING)
+        try:
+            self._lose("its block was left while it was in use")
+            await self.close()
+        finally:
+            self._turn.release()
 
     def __del__(self) -> None:
         claim = getattr(self, "_claim", None)  # it may have been interrupted while it was made

@@ -200,7 +200,7 @@ class AsyncStream(AsyncFetch[T]):
         if self in connection._streams:
             connection._streams.remove(self)
             if self._texts is None:
-                await self._guarded(self._cursor.close)
+                await self._guarded("close")
             elif not connection._nesting.in_trouble:
                 await self._run(self._texts[2])
             if self._compiled.special:
@@ -232,7 +232,7 @@ class AsyncStream(AsyncFetch[T]):
             await self._run(self._texts[0], values)
             await self._run(self._texts[1])
             await self._learn_columns()
-            await self._keep(await self._guarded(self._cursor.fetchall))
+            await self._keep(await self._guarded("fetchall"))
         else:
             await self._run(sql, values)
             await self._learn_columns()
@@ -256,10 +256,13 @@ class AsyncStream(AsyncFetch[T]):
         self._view.require_rows()
         return self._row_class
 
-    def _forget(self) -> None:
-        """The transaction or the connection is gone, and the cursor with it."""
+    def _forget(self) -> Any:
+        """The transaction or the connection is gone; return the cursor, which goes with it."""
+        cursor, self._cursor = self._cursor, None
+        self._own_cursor = None
         self._closed = True
         self._rows = ()
+        return cursor
 
     # -- fetching ------------------------------------------------------------------------------
 
@@ -279,9 +282,9 @@ class AsyncStream(AsyncFetch[T]):
     async def _fill(self) -> None:
         if self._texts is not None:
             await self._run(self._texts[1])
-            await self._keep(await self._guarded(self._cursor.fetchall))
+            await self._keep(await self._guarded("fetchall"))
         else:
-            await self._keep(await self._guarded(self._cursor.fetchmany, self._batch))
+            await self._keep(await self._guarded("fetchmany", self._batch))
 
     async def _keep(self, rows: Sequence[Any]) -> None:
         """Hold a batch; a short one is the last, and the cursor is not needed any more."""
@@ -295,16 +298,14 @@ class AsyncStream(AsyncFetch[T]):
         echo = self._connection._echo
         if echo is not None:
             echo.statement(sql, values)
-        await self._guarded(self._cursor.execute, *((sql,) if values is None else (sql, values)))
+        await self._guarded("execute", *((sql,) if values is None else (sql, values)))
 
-    async def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call the driver within the limits of time, while nobody else does."""
-        return await self._connection._at_its_turn(
-            self._timeout, partial(self._called, call, *args)
-        )
+    async def _guarded(self, act: str, *args: Any) -> Any:
+        """Call the driver's cursor within the limits of time, while nobody else does."""
+        return await self._connection._at_its_turn(self._timeout, partial(self._called, act, *args))
 
-    async def _called(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call the driver; what it raises means what it means for any statement."""
+    async def _called(self, act: str, *args: Any) -> Any:
+        """Call the driver's cursor; what it raises means what it means for any statement."""
         connection = self._connection
         link = connection._link
         if link is None:
@@ -312,13 +313,15 @@ class AsyncStream(AsyncFetch[T]):
         if isinstance(link.raw, Orphan):  # the stream's own cursor is not
             link.raw.refuse()
         try:
-            return await call(*args)
+            return await getattr(self._cursor, act)(*args)
         except BaseException as exc:
             if self in connection._streams:
                 connection._streams.remove(self)
-            self._forget()
             sql = args[0] if args and isinstance(args[0], str) else ""
-            await connection._failed(exc, self._compiled, self._values, sql, self._own_cursor)
+            try:
+                await connection._failed(exc, self._compiled, self._values, sql, self._own_cursor)
+            finally:
+                self._forget()
             raise
 
 

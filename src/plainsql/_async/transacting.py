@@ -246,8 +246,8 @@ class AsyncTransacting(AsyncFailing):
     async def _roll_back(self) -> None:
         link = self._link
         try:
-            if self._streams:
-                await self._close_streams()
+            if self._streams and link is not None:
+                await self._drop_streams(link)
             if link is not None and self._nesting.open and self._limited:
                 await self._cleaned_up(link, partial(self._send_rollback, link))
             elif link is not None and self._nesting.open:
@@ -351,9 +351,20 @@ class AsyncTransacting(AsyncFailing):
         nesting.leave(scope)
         self._ready = not self._strict
 
-    @exclusive_async
     async def _abandon_scope(self, scope: AsyncTransaction, exc: BaseException) -> None:
-        """Roll back because `exc` leaves the block; a failure is noted on it, never raised."""
+        """Roll back because `exc` leaves the block; a failure is noted on it, never raised.
+
+        Where another one is at work, only a rollback is accepted from then on.
+        """
+        try:
+            await self._drop_scope(scope, exc)
+        except errors.InterfaceError as refusal:
+            exc.add_note(f"plainsql: the rollback failed too: {refusal}")
+            self._nesting.fail("its block was left while the connection was in use")
+            self._ready = False
+
+    @exclusive_async
+    async def _drop_scope(self, scope: AsyncTransaction, exc: BaseException) -> None:
         if not scope.is_active:
             return
         if self._nesting.doomed and not self._nesting.is_root(scope):

@@ -7,6 +7,7 @@ stands, the driver's cursor — and its rows come up once.
 
 from __future__ import annotations
 
+import time
 import warnings
 from functools import partial
 from itertools import islice
@@ -14,12 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plainsql import errors
 from plainsql._sync.failing import stacklevel
-from plainsql._sync.link import Orphan
+from plainsql._sync.link import CLEAN_UP, Orphan
+from plainsql._sync.pool import CLOSING
 from plainsql._sync.stream import Stream
 from plainsql._sync.transacting import Transacting
 from plainsql.cache import mapped_key
 from plainsql.clause import TextClause, text_of
-from plainsql.concurrency import cancel, execute_many, stream_cursor
+from plainsql.concurrency import (
+    cancel,
+    execute_many,
+    rest,
+    stream_cursor,
+)
 from plainsql.errors import ArgumentError, ParameterError, TransactionStateError
 from plainsql.result import Result, batch_size
 from plainsql.statement import is_mapping
@@ -547,9 +554,9 @@ class Connection(Transacting):
         turn = self._turn
         if not turn.acquire(False):
             self._refuse()
-        self._closed = True
-        dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
         try:
+            self._closed = True
+            dropped = self._wrote and self._nesting.open and not self._nesting.in_trouble
             if self._streams:
                 self._abandon_streams()
             if self._nesting.scopes:
@@ -566,6 +573,7 @@ class Connection(Transacting):
             self._lose("interrupted while closing")
             raise
         finally:
+            self._closed = self._claim is None  # else it is closed once more
             turn.release()
         if dropped:
             _tell_dropped()
@@ -601,6 +609,27 @@ class Connection(Transacting):
             self.close()
         except Exception as failure:  # noqa: BLE001 - as above
             exc.add_note(f"plainsql: closing the connection failed too: {failure}")
+            if not self._closed:
+                self._take_away()
+
+    def _take_away(self) -> None:
+        """Cut off who is at work on the connection, wait for that, and close it.
+
+        Not before: few drivers bear it.  Who does not hear of it keeps it until it is dropped.
+        """
+        ends = time.monotonic() + CLEAN_UP
+        while not self._turn.acquire(False):
+            link = self._link
+            if link is not None:
+                link.cut()
+            if time.monotonic() >= ends:
+                return
+            rest(CLOSING)
+        try:
+            self._lose("its block was left while it was in use")
+            self.close()
+        finally:
+            self._turn.release()
 
     def __del__(self) -> None:
         claim = getattr(self, "_claim", None)  # it may have been interrupted while it was made

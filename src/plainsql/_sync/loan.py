@@ -92,10 +92,12 @@ class Loan(Exclusive):
         if self._nesting.scopes:
             self._nesting.doom(reason)
         self._link, self._ready = None, False
-        self._forget_streams()
+        cursors = self._forget_streams()
         if claim is not None:
             self._engine._pool.abandon(claim)
             self._claim = None
+        # not before: a thread that is at work would be waited for, and has been interrupted now
+        cursors.clear()
 
     # -- one user at a time, and interrupts ----------------------------------------------------
 
@@ -205,12 +207,30 @@ class Loan(Exclusive):
         for stream in list(self._streams):
             stream.close()
 
+    def _drop_streams(self, link: Link) -> None:
+        """Close what nobody reads on, in a time of its own; that or lose the connection."""
+        limited, self._limited = self._limited, False
+        for stream in self._streams:
+            stream._timeout = None
+        try:
+            self._cleaned_up(link, self._close_streams)
+        except errors.DBAPIError as failure:
+            self._lose(str(failure))
+            raise
+        finally:
+            self._limited = limited
+
     def _abandon_streams(self) -> None:
         """Before the connection goes back: what would be read to its end costs the connection."""
-        if self._engine.dialect.drains_streams:
+        link = self._link
+        if link is None or link.dialect.drains_streams:
             self._lose("a stream was left open")
+            return
+        with suppress(errors.DBAPIError):  # the connection is gone, and the streams with it
+            self._drop_streams(link)
 
-    def _forget_streams(self) -> None:
-        for stream in self._streams:
-            stream._forget()
+    def _forget_streams(self) -> list[Any]:
+        """Return their cursors: SQLite keeps its locks for as long as somebody knows them."""
+        cursors = [stream._forget() for stream in self._streams]
         self._streams.clear()
+        return cursors

@@ -201,7 +201,7 @@ class Stream(Fetch[T]):
         if self in connection._streams:
             connection._streams.remove(self)
             if self._texts is None:
-                self._guarded(self._cursor.close)
+                self._guarded("close")
             elif not connection._nesting.in_trouble:
                 self._run(self._texts[2])
             if self._compiled.special:
@@ -233,7 +233,7 @@ class Stream(Fetch[T]):
             self._run(self._texts[0], values)
             self._run(self._texts[1])
             self._learn_columns()
-            self._keep(self._guarded(self._cursor.fetchall))
+            self._keep(self._guarded("fetchall"))
         else:
             self._run(sql, values)
             self._learn_columns()
@@ -257,10 +257,13 @@ class Stream(Fetch[T]):
         self._view.require_rows()
         return self._row_class
 
-    def _forget(self) -> None:
-        """The transaction or the connection is gone, and the cursor with it."""
+    def _forget(self) -> Any:
+        """The transaction or the connection is gone; return the cursor, which goes with it."""
+        cursor, self._cursor = self._cursor, None
+        self._own_cursor = None
         self._closed = True
         self._rows = ()
+        return cursor
 
     # -- fetching ------------------------------------------------------------------------------
 
@@ -280,9 +283,9 @@ class Stream(Fetch[T]):
     def _fill(self) -> None:
         if self._texts is not None:
             self._run(self._texts[1])
-            self._keep(self._guarded(self._cursor.fetchall))
+            self._keep(self._guarded("fetchall"))
         else:
-            self._keep(self._guarded(self._cursor.fetchmany, self._batch))
+            self._keep(self._guarded("fetchmany", self._batch))
 
     def _keep(self, rows: Sequence[Any]) -> None:
         """Hold a batch; a short one is the last, and the cursor is not needed any more."""
@@ -296,16 +299,14 @@ class Stream(Fetch[T]):
         echo = self._connection._echo
         if echo is not None:
             echo.statement(sql, values)
-        self._guarded(self._cursor.execute, *((sql,) if values is None else (sql, values)))
+        self._guarded("execute", *((sql,) if values is None else (sql, values)))
 
-    def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call the driver within the limits of time, while nobody else does."""
-        return self._connection._at_its_turn(
-            self._timeout, partial(self._called, call, *args)
-        )
+    def _guarded(self, act: str, *args: Any) -> Any:
+        """Call the driver's cursor within the limits of time, while nobody else does."""
+        return self._connection._at_its_turn(self._timeout, partial(self._called, act, *args))
 
-    def _called(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Call the driver; what it raises means what it means for any statement."""
+    def _called(self, act: str, *args: Any) -> Any:
+        """Call the driver's cursor; what it raises means what it means for any statement."""
         connection = self._connection
         link = connection._link
         if link is None:
@@ -313,13 +314,15 @@ class Stream(Fetch[T]):
         if isinstance(link.raw, Orphan):  # the stream's own cursor is not
             link.raw.refuse()
         try:
-            return call(*args)
+            return getattr(self._cursor, act)(*args)
         except BaseException as exc:
             if self in connection._streams:
                 connection._streams.remove(self)
-            self._forget()
             sql = args[0] if args and isinstance(args[0], str) else ""
-            connection._failed(exc, self._compiled, self._values, sql, self._own_cursor)
+            try:
+                connection._failed(exc, self._compiled, self._values, sql, self._own_cursor)
+            finally:
+                self._forget()
             raise
 
 

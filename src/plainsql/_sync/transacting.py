@@ -246,8 +246,8 @@ class Transacting(Failing):
     def _roll_back(self) -> None:
         link = self._link
         try:
-            if self._streams:
-                self._close_streams()
+            if self._streams and link is not None:
+                self._drop_streams(link)
             if link is not None and self._nesting.open and self._limited:
                 self._cleaned_up(link, partial(self._send_rollback, link))
             elif link is not None and self._nesting.open:
@@ -351,9 +351,20 @@ class Transacting(Failing):
         nesting.leave(scope)
         self._ready = not self._strict
 
-    @exclusive
     def _abandon_scope(self, scope: Transaction, exc: BaseException) -> None:
-        """Roll back because `exc` leaves the block; a failure is noted on it, never raised."""
+        """Roll back because `exc` leaves the block; a failure is noted on it, never raised.
+
+        Where another one is at work, only a rollback is accepted from then on.
+        """
+        try:
+            self._drop_scope(scope, exc)
+        except errors.InterfaceError as refusal:
+            exc.add_note(f"plainsql: the rollback failed too: {refusal}")
+            self._nesting.fail("its block was left while the connection was in use")
+            self._ready = False
+
+    @exclusive
+    def _drop_scope(self, scope: Transaction, exc: BaseException) -> None:
         if not scope.is_active:
             return
         if self._nesting.doomed and not self._nesting.is_root(scope):
