@@ -6,23 +6,20 @@ them into the others.  Nothing here knows of pools or transactions.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from _thread import RLock
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
-from heapq import heappop, heappush
-from itertools import count, repeat
+from itertools import repeat
 from operator import attrgetter
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
-from weakref import WeakSet, ref
+from weakref import ref
 
-from plainsql import row
 from plainsql.errors import ArgumentError
 from plainsql.holders import task_name, thread_name
+from plainsql.timer import Timer
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,24 +29,7 @@ if TYPE_CHECKING:
     from plainsql.dialect import Dialect
     from plainsql.driver import Many
 
-    #: When, in what order, and what is to be called.
-    Ring = tuple[float, int, Callable[[], None]]
-
 T = TypeVar("T")
-
-#: What begins afresh in a child: `begin_in_child` of each is called there before anything else.
-at_fork: WeakSet[Any] = WeakSet()
-
-
-def _begin_in_child() -> None:
-    row.begin_in_child()
-    with ExitStack() as stack:  # each has its turn, though an interrupt comes to another one
-        for one in list(at_fork):
-            stack.callback(one.begin_in_child)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
 
 #: A thread may take it again, so that it can mend what an interrupt left half done.
 Mutex = RLock
@@ -318,64 +298,6 @@ async def execute_many_async(link: Any, sql: str, rows: Sequence[Any], many: Man
     return await link.raw.run(lambda: dialect.execute_many(link.own_cursor, sql, rows, many))
 
 
-class Timer:
-    """Calls functions at their times, in one thread for the whole process; begun when needed.
-
-    One call of C gives the thread what it is to ring: an interrupt comes before or after it, and
-    leaves no lock behind that is taken, nor a thread that sleeps on.
-    """
-
-    def __init__(self) -> None:
-        self.begin_in_child()
-        at_fork.add(self)
-
-    def begin_in_child(self) -> None:
-        """Begin anew after a fork: the thread, and what it was given, are the parent's."""
-        self._numbers, self._mutex = count(), Mutex()
-        self._given: SimpleQueue[Ring] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def ring_at(self, when: float, act: Callable[[], None]) -> None:
-        """Call `act` at that time of the monotonic clock; it must not block."""
-        self._given.put((when, next(self._numbers), act))
-        if self._thread is None:
-            with self._mutex:
-                self._begin()
-
-    def _begin(self) -> None:
-        if self._thread is not None:
-            return
-        work = partial(_ring_all, self._given)
-        thread = threading.Thread(target=work, name="plainsql-timer", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            if threading.main_thread().is_alive():
-                raise
-            return  # Python 3.12 begins none any more: what still works has no limits
-        self._thread = thread
-
-
-def _ring_all(given: SimpleQueue[Ring]) -> None:
-    """Ring what is given, for ever; of two threads that do, each rings what it got."""
-    times: list[Ring] = []
-    while True:
-        try:
-            _next(given, times)()
-        except Exception as exc:  # noqa: BLE001 - the limits of all others depend on this thread
-            told = (type(exc), exc, exc.__traceback__, threading.current_thread())
-            threading.excepthook(threading.ExceptHookArgs(told))
-            del exc, told
-
-
-def _next(given: SimpleQueue[Ring], times: list[Ring]) -> Callable[[], None]:
-    """Wait for the first of all times, and return what is to be called then."""
-    while (left := times[0][0] - time.monotonic() if times else threading.TIMEOUT_MAX) > 0:
-        with suppress(Empty):
-            heappush(times, given.get(timeout=min(left, threading.TIMEOUT_MAX)))
-    return heappop(times)[2]
-
-
 ring_at = Timer().ring_at
 
 
@@ -413,25 +335,6 @@ async def called_async(fn: Callable[[Any], Awaitable[T]], connection: Any) -> T:
     if not hasattr(awaited, "__await__"):
         raise ArgumentError("the function of AsyncEngine.run() must be async")
     return await awaited
-
-
-class Twin:
-    """A descriptor of the same socket, so that no other one that gets its number can be meant."""
-
-    def __init__(self, fd: int) -> None:
-        import _socket
-
-        # in one call of C: an interrupt in between would lose the descriptor
-        numbers = map(_socket.dup, (fd,))
-        self._socket = next(map(_socket.socket, (-1,), (-1,), (-1,), numbers))
-
-    def shut(self) -> None:
-        """Shut the socket, for the driver's descriptor, too."""
-        self._socket.shutdown(2)  # SHUT_RDWR
-
-    def close(self) -> None:
-        """Close this descriptor, not the driver's."""
-        self._socket.close()
 
 
 class Errand:

@@ -31,13 +31,16 @@ FLOORS = [
         *("clause", "templates", "rendering", "statement", "cache", "row", "result", "mapping"),
         *("nesting", "ledger", "outage", "options", "retrying", "echo"),
     },
-    {"holders", "turns", "concurrency", "_async", "_sync"},
+    {"forking", "timer", "twin", "holders", "turns", "concurrency", "_async", "_sync"},
     {"__init__", "aio"},
     {"testing"},
 ]
 WAITING = {"threading", "asyncio", "select", "socket", "time", "queue", "selectors"}
 #: Only these may touch a thread, a loop or a clock; row and cache guard one by a lock.
-MAY_WAIT = {"bridge", "deadline", "holders", "turns", "concurrency", "_async", "_sync", "testing"}
+MAY_WAIT = {
+    *("bridge", "deadline", "timer", "twin", "holders", "turns", "concurrency"),
+    *("_async", "_sync", "testing"),
+}
 LOCKS_A_CACHE = {"row", "cache"}
 HEAVY = {"dataclasses", "asyncio", "inspect", "logging", "importlib.metadata", "urllib.parse"}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from time import perf_counter
 from types import SimpleNamespace
 from typing import Any, Self
@@ -17,6 +18,7 @@ from plainsql import errors
 from plainsql.codecs import Json
 from plainsql.url import make_url
 from plainsql_mysql import streaming
+from plainsql_mysql.connection import GuardedConnection
 from plainsql_mysql.dialect import (
     LEXICAL,
     MARIADB,
@@ -646,6 +648,85 @@ def test_values_that_would_be_stored_wrongly_are_refused_by_name(value: Any, hin
 
 
 # -- streams ------------------------------------------------------------------------------------
+
+
+class Closing:
+    """A socket, or what reads from it, that is interrupted as it is closed."""
+
+    closed = False
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self._error = error
+
+    def close(self) -> None:
+        self.closed = True
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [(Closing(KeyboardInterrupt()), Closing()), (Closing(), Closing(KeyboardInterrupt()))],
+    ids=["reader", "socket"],
+)
+def test_an_interrupt_as_a_socket_is_shut_comes_out_and_it_is_closed(
+    ends: tuple[Closing, Closing],
+) -> None:
+    raw = GuardedConnection(defer_connect=True)
+    raw._rfile, raw._sock = ends
+    with pytest.raises(KeyboardInterrupt):
+        raw._force_close()
+    assert [one.closed for one in ends] == [True, True]
+    assert not raw.open
+
+
+def test_a_socket_that_fails_as_it_is_shut_says_nothing() -> None:
+    raw = GuardedConnection(defer_connect=True)
+    raw._sock = Closing(OSError())
+    raw._force_close()
+    assert not raw.open
+
+
+def refused(*_: Any, **__: Any) -> None:
+    raise AssertionError("the authorities are read")
+
+
+@both
+@pytest.mark.parametrize(
+    "url", ["h", "10.0.0.1/?ssl_verify_cert=off", "far.example/?ssl_verify_cert=off"]
+)
+def test_no_authorities_are_read_where_nothing_is_verified(
+    cls: type[MySQLDialect], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssl, "create_default_context", refused)
+    arguments = loaded(cls)._arguments(make_url(f"{cls.name}://{url}"), 1.0, {})
+    raw: Any = GuardedConnection(defer_connect=True, **arguments)
+    context = raw.ctx
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@both
+def test_the_systems_authorities_are_read_once_for_each_of_its_files(
+    cls: type[MySQLDialect], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dialect, url = loaded(cls), make_url(f"{cls.name}://far.example/")
+    contexts = [dialect._arguments(url, 1.0, {})["ssl"] for _ in range(2)]
+    assert contexts[0] is contexts[1]
+    assert (contexts[0].verify_mode, contexts[0].check_hostname) == (ssl.CERT_REQUIRED, True)
+    (tmp_path / "none.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    assert dialect._arguments(url, 1.0, {})["ssl"] is not contexts[0]
+
+
+@both
+def test_a_file_of_authorities_that_is_not_there_is_told_of_though_nothing_is_verified(
+    cls: type[MySQLDialect],
+) -> None:
+    url = make_url(
+        f"{cls.name}://h/?ssl_ca=/nowhere.pem&ssl_verify_cert=off&ssl_verify_identity=off"
+    )
+    with pytest.raises(FileNotFoundError):
+        loaded(cls)._arguments(url, 1.0, {})
 
 
 @pytest.mark.parametrize(

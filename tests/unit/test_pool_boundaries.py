@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plainsql import ledger, row
+from plainsql import forking, ledger, row
 from plainsql.errors import AuthenticationError, PoolClosed, PoolError
 from plainsql.testing.fake import FakeError, FakeServer, Hold
 from tests.beside import AsyncBeside, Beside, until, until_async
@@ -90,6 +90,31 @@ def test_a_child_works_whatever_the_parents_threads_were_doing() -> None:
     connecting.result()
     waiting.result()
     engine.dispose()
+
+
+class Fails:
+    """What is interrupted as it begins in a child."""
+
+    def begin_in_child(self) -> None:
+        raise KeyboardInterrupt
+
+
+@fork
+@with_threads
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_child_begins_empty_though_another_beginning_is_interrupted() -> None:
+    before, after = FakeServer().engine(), FakeServer().engine()
+    failing = [Fails() for _ in range(8)]  # some of them come between the two
+    forking.at_fork.update(failing)
+    for engine in before, after:
+        use(engine)
+
+    def child() -> None:
+        assert [engine.pool.status().idle for engine in (before, after)] == [0, 0]
+
+    assert in_a_child(child) == 0
+    for engine in before, after:
+        engine.dispose()
 
 
 @fork

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from plainsql import concurrency
-from plainsql.concurrency import Timer
+from plainsql import timer as module
+from plainsql.timer import Timer
 from tests.beside import until
 from tests.unit.interrupting import interrupted_everywhere
 
@@ -102,7 +102,7 @@ def test_it_rings_on_whatever_was_interrupted_when_it_was_told(each: str) -> Non
     def tell() -> None:
         timer.ring_at(time.monotonic(), nothing)
 
-    for _ in interrupted_everywhere(tell, concurrency, each):
+    for _ in interrupted_everywhere(tell, module, each):
         rung = threading.Event()
         timer.ring_at(time.monotonic() + 0.01, rung.set)
         assert rung.wait(10)
@@ -115,7 +115,7 @@ def test_an_interrupt_as_the_thread_is_begun_costs_no_rings() -> None:
         timers.append(Timer())
         timers[-1].ring_at(time.monotonic(), nothing)
 
-    for _ in interrupted_everywhere(begin, concurrency):
+    for _ in interrupted_everywhere(begin, module):
         rung = threading.Event()
         (timers or [Timer()])[-1].ring_at(time.monotonic(), rung.set)
         assert rung.wait(10)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from plainsql import concurrency
-from plainsql.concurrency import Twin
+from plainsql import twin
+from plainsql.twin import Twin
 from tests.unit.interrupting import interrupted_everywhere
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_an_interrupt_between_any_two_instructions_leaves_no_descriptor_open(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     fd, before, steps = ends[0].fileno(), descriptors(), 0
-    for _ in interrupted_everywhere(lambda: Twin(fd).close(), concurrency, "opcode"):
+    for _ in interrupted_everywhere(lambda: Twin(fd).close(), twin, "opcode"):
         steps += 1
         assert descriptors() == before
     assert steps > 10

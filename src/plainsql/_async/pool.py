@@ -15,7 +15,6 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from plainsql import concurrency
 from plainsql._async.leaks import AsyncLeaks
 from plainsql.concurrency import (
     AsyncCell,
@@ -32,6 +31,7 @@ from plainsql.concurrency import (
     tell_dropped_async,
 )
 from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
+from plainsql.forking import at_fork
 from plainsql.holders import note_site, note_stack, site, told
 from plainsql.ledger import FOREVER, Claim, Ledger, Slot
 from plainsql.outage import FIRST, Gate
@@ -83,7 +83,7 @@ class AsyncQueuePool:
         #: Notes that a user is no more, even where its finalizer is interrupted: no line of Python.
         self.note_end: Callable[[Any], None] = self._dropped.append
         self._begin_afresh()
-        concurrency.at_fork.add(self)
+        at_fork.add(self)
 
     def _begin_afresh(self, *, closed: bool = False) -> None:
         self._mutex = AsyncMutex()

@@ -48,7 +48,7 @@ class AsyncSession:
         self._bind = bind.execution_options(**execution_options) if execution_options else bind
         self._connection = None
         self._block: AsyncSessionTransaction | None = None
-        self._taker = 0  # who takes the connection just now; then there is the connection's turn
+        self._taker: Any = None  # who takes the connection just now; later it has a turn itself
 
     @overload
     async def execute(
@@ -205,7 +205,7 @@ class AsyncSession:
 
     async def commit(self) -> None:
         """Commit the transaction; nothing if there is none.  Errors as `Connection.commit`."""
-        connection = self._connection
+        connection = self._connection  # as `_alone`, written out: it ends most transactions
         if connection is None:
             return
         turn = connection._turn
@@ -287,9 +287,9 @@ class AsyncSession:
                 self._connection = connection = await self._bind._connect()
             return connection
         finally:
-            self._taker = 0
+            self._taker = None
 
-    def _refuse(self, me: int) -> None:
+    def _refuse(self, me: Any) -> None:
         raise InterfaceError(
             f"this session is in use by {name_owner_async(self._taker)}, and "
             f"{name_owner_async(me)} can not use it meanwhile: make one session each"

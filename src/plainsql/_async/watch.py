@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from plainsql.concurrency import AsyncErrand, AsyncMutex, Twin, cancel_async, ring_at_async
+from plainsql.concurrency import AsyncErrand, AsyncMutex, cancel_async, ring_at_async
 from plainsql.errors import NotSupportedError
+from plainsql.twin import Twin
 
 if TYPE_CHECKING:
     from plainsql.dialect import Dialect

@@ -16,7 +16,6 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from plainsql import concurrency
 from plainsql._sync.leaks import Leaks
 from plainsql.concurrency import (
     Cell,
@@ -33,6 +32,7 @@ from plainsql.concurrency import (
     tell_dropped,
 )
 from plainsql.errors import AuthenticationError, ConnectError, PoolError, PoolTimeout
+from plainsql.forking import at_fork
 from plainsql.holders import note_site, note_stack, site, told
 from plainsql.ledger import FOREVER, Claim, Ledger, Slot
 from plainsql.outage import FIRST, Gate
@@ -84,7 +84,7 @@ class QueuePool:
         #: Notes that a user is no more, even where its finalizer is interrupted: no line of Python.
         self.note_end: Callable[[Any], None] = self._dropped.append
         self._begin_afresh()
-        concurrency.at_fork.add(self)
+        at_fork.add(self)
 
     def _begin_afresh(self, *, closed: bool = False) -> None:
         self._mutex = Mutex()

@@ -49,7 +49,7 @@ class Session:
         self._bind = bind.execution_options(**execution_options) if execution_options else bind
         self._connection = None
         self._block: SessionTransaction | None = None
-        self._taker = 0  # who takes the connection just now; then there is the connection's turn
+        self._taker: Any = None  # who takes the connection just now; later it has a turn itself
 
     @overload
     def execute(
@@ -206,7 +206,7 @@ class Session:
 
     def commit(self) -> None:
         """Commit the transaction; nothing if there is none.  Errors as `Connection.commit`."""
-        connection = self._connection
+        connection = self._connection  # as `_alone`, written out: it ends most transactions
         if connection is None:
             return
         turn = connection._turn
@@ -288,9 +288,9 @@ class Session:
                 self._connection = connection = self._bind._connect()
             return connection
         finally:
-            self._taker = 0
+            self._taker = None
 
-    def _refuse(self, me: int) -> None:
+    def _refuse(self, me: Any) -> None:
         raise InterfaceError(
             f"this session is in use by {name_owner(self._taker)}, and "
             f"{name_owner(me)} can not use it meanwhile: make one session each"

@@ -14,8 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from plainsql.concurrency import Errand, Mutex, Twin, cancel, ring_at
+from plainsql.concurrency import Errand, Mutex, cancel, ring_at
 from plainsql.errors import NotSupportedError
+from plainsql.twin import Twin
 
 if TYPE_CHECKING:
     from plainsql.dialect import Dialect
