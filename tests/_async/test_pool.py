@@ -227,6 +227,25 @@ async def test_an_interrupted_waiter_leaves_the_queue(
     assert len(fake.connections) == 1
 
 
+async def test_a_close_that_was_interrupted_twice_frees_the_place_when_called_again(
+    narrow_async: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it gave the connection back, and as it gave it up for that."""
+    connection = await narrow_async.connect()
+    for name in ("release", "abandon"):
+        monkeypatch.setattr(narrow_async.pool, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        await connection.close()
+    monkeypatch.undo()
+    assert narrow_async.pool.status().busy == 1
+    await connection.close()
+    assert narrow_async.pool.status().busy == 0
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 async def test_an_interrupted_connect_frees_its_place(
     narrow_async: AsyncEngine, fake: FakeServer
 ) -> None:

@@ -228,6 +228,25 @@ def test_an_interrupted_waiter_leaves_the_queue(
     assert len(fake.connections) == 1
 
 
+def test_a_close_that_was_interrupted_twice_frees_the_place_when_called_again(
+    narrow: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it gave the connection back, and as it gave it up for that."""
+    connection = narrow.connect()
+    for name in ("release", "abandon"):
+        monkeypatch.setattr(narrow.pool, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        connection.close()
+    monkeypatch.undo()
+    assert narrow.pool.status().busy == 1
+    connection.close()
+    assert narrow.pool.status().busy == 0
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_an_interrupted_connect_frees_its_place(
     narrow: Engine, fake: FakeServer
 ) -> None:

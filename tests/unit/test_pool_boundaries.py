@@ -302,8 +302,8 @@ async def test_a_connection_that_comes_for_a_cancelled_task_and_is_not_to_be_kep
 
 
 async def test_a_connection_that_comes_for_a_cancelled_task_of_a_closed_engine_is_closed() -> None:
-    server = FakeServer()
-    engine = server.engine_async()
+    server, raws = FakeServer(), list[Any]()
+    engine = server.engine_async(on_connect=raws.append)  # it is not closed by being forgotten
     hold = server.at("connect", Hold())
     await cancelled_as_it_connects(engine, hold)
     await engine.close(timeout=0.01)
