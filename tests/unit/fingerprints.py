@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BEGINNING = 1_000_000.0
 #: Statistics, and when and where a place was taken, are only told.
 UNREAD = {
-    Claim: {"code", "line", "owner", "stack", "told"},
+    Claim: {"code", "owner", "stack", "step", "told"},
     Ledger: {"checkouts", "handoffs", "closed_count", "timeouts"},
     Slot: {"taken"},
 }
